@@ -1,0 +1,589 @@
+#include "brain/agent/host.h"
+
+#include "brain/agent/internal.h"
+#include "brain/agent/unconfirmed.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/base/log.h"
+#include "runtime/seam/clock.h"
+
+// Design notes.
+// The host is the runner with a link on one side and a store on the other.
+//
+// Link: every records message is answered by exactly one answers message, in the same turn. What
+// a late agent says goes into a further message as soon as it is said. When the link is full,
+// messages wait in `outbox` in order; when it goes down they are thrown away, because hello repeats
+// every answer that is not confirmed and the brain feeds again what the host has not applied.
+//
+// Applied: `applied` is the seq that everything fed so far reaches. Records at or below it are
+// passed over, so feeding again is harmless. It survives a broken link in memory, a restart through
+// the cut.
+//
+// Cuts: rows, positions, the playbook set and unconfirmed answers go into one cut of the store, so
+// a host that was killed comes back with state and answers that belong together. A cut runs on the
+// store's thread while the loop goes on; when one is still running the next is left out.
+//
+// A brain that refuses the hello says why in one msgpack string instead of records.
+
+#define HOST_MAGIC 0x605702bfu
+#define PROTOCOL_VERSION 1
+#define MESSAGE_BYTES_MAX (64u * 1024 * 1024)
+#define LINK_INFLIGHT_MAX 256
+#define OUTBOX_MAX 1024
+#define DECODE_BYTES_MAX (64u * 1024 * 1024)
+#define HEALTH_EVERY_MS 1000
+#define OUTBOX_RETRY_MS 2
+#define REFUSAL_SHOWN_MAX 200
+
+typedef struct letter {
+    struct letter *next;
+    size_t len;
+    uint8_t bytes[];
+} letter;
+
+struct br_host {
+    uint32_t magic;
+    rt_loop *loop;
+    rt_str name;
+    const rt_catalog *catalog;
+    rt_kv *kv; // NULL: memory only
+    rt_store *store;
+    br_runner *runner;
+    br_unconfirmed *unconfirmed;
+    rt_link *link;
+    rt_timer *poll_timer;
+    rt_timer *cut_timer;
+    rt_timer *health_timer;
+    rt_arena *arena; // one message
+    rt_arena *lasting;
+    rt_mpw out;
+    letter *outbox_first;
+    letter **outbox_last;
+    uint32_t outbox_count;
+    uint64_t applied;
+    uint64_t decided;
+    uint64_t answered; // upto_seq of the last answer
+    bool is_up;
+    bool is_stopped;
+    bool is_cutting;
+    bool is_health_due;  // the next answer carries the agents' states
+    bool is_health_news; // something happened since they were sent
+    bool is_malformed_told;
+};
+
+// --- sending ---
+
+static void
+queue_letter(br_host *host, rt_bytes bytes)
+{
+    letter *l = NULL;
+
+    if (host->outbox_count >= OUTBOX_MAX) {
+        rt_log_error("host-outbox-full", "host=%.*s: a message to the brain is lost",
+                     RT_STR_ARG(host->name));
+        return;
+    }
+    l = rt_alloc(sizeof(*l) + bytes.len);
+    l->len = bytes.len;
+    memcpy(l->bytes, bytes.ptr, bytes.len);
+    *host->outbox_last = l;
+    host->outbox_last = &l->next;
+    host->outbox_count++;
+}
+
+static void
+drop_first_letter(br_host *host)
+{
+    letter *l = host->outbox_first;
+
+    host->outbox_first = l->next;
+    host->outbox_count--;
+    if (host->outbox_first == NULL) {
+        host->outbox_last = &host->outbox_first;
+    }
+    rt_free(l);
+}
+
+static void
+empty_outbox(br_host *host)
+{
+    while (host->outbox_first != NULL) {
+        drop_first_letter(host);
+    }
+}
+
+static void
+flush_outbox(br_host *host)
+{
+    while (host->outbox_first != NULL) {
+        rt_bytes bytes = {host->outbox_first->bytes, host->outbox_first->len};
+        rt_err err = rt_link_send(host->link, bytes);
+
+        if (err == RT_EFULL) {
+            return;
+        }
+        drop_first_letter(host); // sent, or the peer is gone and hello will repeat it
+    }
+}
+
+static void
+send(br_host *host, const rt_msg_def *def, const void *msg)
+{
+    rt_err err = RT_EFULL;
+
+    rt_mpw_clear(&host->out);
+    rt_msg_encode(def, msg, &host->out);
+    if (host->out.failed) {
+        rt_log_error("host-message-too-large", "host=%.*s message=%s", RT_STR_ARG(host->name),
+                     def->name);
+        return;
+    }
+    flush_outbox(host);
+    if (host->outbox_first == NULL) { // else it would overtake what waits
+        err = rt_link_send(host->link, rt_mpw_view(&host->out));
+    }
+    if (err == RT_EFULL) {
+        queue_letter(host, rt_mpw_view(&host->out));
+    } else if (err != RT_OK && err != RT_ECLOSED) { // closed: hello will repeat it
+        rt_log_warn("host-send-failed", "host=%.*s message=%s err=%s", RT_STR_ARG(host->name),
+                    def->name, rt_err_name(err));
+    }
+}
+
+static void
+send_hello(br_host *host)
+{
+    const msg_agent_info *infos = NULL;
+    size_t count = br_runner_agents(host->runner, &infos);
+    msg_hello hello = {
+        .protocol = PROTOCOL_VERSION,
+        .host = host->name,
+        .applied_seq = host->applied,
+        .catalog_hash = rt_catalog_hash(host->catalog),
+        .agents = {(void *)(uintptr_t)infos, (uint32_t)count},
+    };
+
+    rt_arena_reset(host->arena);
+    if (br_unconfirmed_list(host->unconfirmed, host->arena, &hello.answers) != RT_OK) {
+        rt_log_error("host-hello-incomplete", "host=%.*s detail=\"%s\"", RT_STR_ARG(host->name),
+                     rt_err_detail());
+    }
+    send(host, &msg_hello_def, &hello);
+}
+
+// Keeps what was answered until the brain confirms it.
+static void
+keep_answers(br_host *host, const msg_answers *answers)
+{
+    const msg_answer *all = answers->answers.items;
+
+    for (uint32_t i = 0; i < answers->answers.count; i++) {
+        if (all[i].seq > host->decided) {
+            br_unconfirmed_add(host->unconfirmed, &all[i]);
+        }
+    }
+}
+
+static void
+send_answers(br_host *host, msg_answers *answers)
+{
+    answers->upto_seq = host->answered;
+    if (host->is_health_due) {
+        br_runner_states(host->runner, host->arena, &answers->agents);
+        host->is_health_due = false;
+        host->is_health_news = false;
+    }
+    keep_answers(host, answers);
+    send(host, &msg_answers_def, answers);
+}
+
+// --- time ---
+
+// Arms the poll timer for agents that are behind and for messages that wait for the link.
+static void
+arm_poll(br_host *host, int64_t next_us)
+{
+    int64_t delay_ms = -1;
+
+    if (next_us >= 0) {
+        delay_ms = (next_us - rt_clock_mono_us() + 999) / 1000;
+        delay_ms = RT_MAX(delay_ms, 1);
+    }
+    if (host->outbox_first != NULL) {
+        delay_ms = delay_ms < 0 ? OUTBOX_RETRY_MS : RT_MIN(delay_ms, OUTBOX_RETRY_MS);
+    }
+    if (delay_ms < 0) {
+        rt_timer_stop(host->poll_timer);
+    } else {
+        rt_timer_start(host->poll_timer, delay_ms, 0);
+    }
+}
+
+static void
+on_poll(void *user)
+{
+    br_host *host = user;
+    msg_answers answers;
+    int64_t next_us = 0;
+
+    RT_CHECK(host, HOST_MAGIC);
+    flush_outbox(host);
+    next_us = br_runner_poll(host->runner, rt_clock_mono_us());
+    br_runner_take(host->runner, &answers);
+    if (answers.answers.count > 0 || answers.failures.count > 0) {
+        rt_arena_reset(host->arena);
+        host->is_health_due = true; // a state has changed
+        send_answers(host, &answers);
+    }
+    arm_poll(host, next_us);
+}
+
+static void
+on_health(void *user)
+{
+    br_host *host = user;
+    msg_answers answers;
+
+    RT_CHECK(host, HOST_MAGIC);
+    if (!host->is_health_due || !host->is_health_news || !host->is_up) {
+        host->is_health_due = true; // goes with the next answer
+        return;
+    }
+    rt_arena_reset(host->arena);
+    br_runner_take(host->runner, &answers);
+    send_answers(host, &answers);
+}
+
+static void
+on_cut_done(void *user, rt_err err)
+{
+    br_host *host = user;
+
+    RT_CHECK(host, HOST_MAGIC);
+    host->is_cutting = false;
+    if (err != RT_OK) {
+        rt_log_error("host-cut-failed", "host=%.*s err=%s, its changes go with the next one",
+                     RT_STR_ARG(host->name), rt_err_name(err));
+    }
+}
+
+static void
+on_cut(void *user)
+{
+    br_host *host = user;
+    uint64_t cut_seq = 0;
+    rt_err err = RT_OK;
+
+    RT_CHECK(host, HOST_MAGIC);
+    if (host->is_cutting) {
+        return;
+    }
+    br_unconfirmed_save(host->unconfirmed);
+    cut_seq = br_runner_save(host->runner, host->applied);
+    if (rt_store_dirty(host->store) == 0 && cut_seq == rt_store_saved(host->store)) {
+        return;
+    }
+    host->is_cutting = true; // before, should the callback ever come at once
+    err = rt_store_cut(host->store, cut_seq, host->loop, on_cut_done, host);
+    if (err != RT_OK) {
+        host->is_cutting = false;
+    }
+    if (err != RT_OK && err != RT_EBUSY) {
+        rt_log_error("host-cut-refused", "host=%.*s err=%s", RT_STR_ARG(host->name),
+                     rt_err_name(err));
+    }
+}
+
+// --- receiving ---
+
+static void
+feed_all(br_host *host, const msg_records *records, int64_t now_us)
+{
+    const msg_record *all = records->records.items;
+
+    for (uint32_t i = 0; i < records->records.count; i++) {
+        const rt_record record = {
+            .seq = all[i].seq,
+            .at_ms = all[i].at_ms,
+            .kind = (rt_record_kind)all[i].kind,
+            .flags = (uint8_t)all[i].flags,
+            .payload = all[i].payload,
+        };
+
+        if (record.seq <= host->applied) {
+            continue; // fed again after a reconnection
+        }
+        // A record that cannot be read is counted and logged there, and is none the next time.
+        (void)!br_runner_feed(host->runner, &record, now_us);
+        host->applied = record.seq;
+        host->is_health_news = true;
+    }
+    host->applied = RT_MAX(host->applied, records->upto_seq);
+}
+
+// An empty batch at the very place where the host stands asks for the hash of its state.
+static bool
+is_sync_ping(const br_host *host, const msg_records *records)
+{
+    return records->records.count == 0 && records->upto_seq == host->applied;
+}
+
+static void
+on_records(br_host *host, const msg_records *records)
+{
+    int64_t now_us = rt_clock_mono_us();
+    msg_answers answers;
+    int64_t next_us = 0;
+
+    host->decided = RT_MAX(host->decided, records->decided_seq);
+    br_unconfirmed_confirm(host->unconfirmed, host->decided);
+    feed_all(host, records, now_us);
+    next_us = br_runner_poll(host->runner, now_us);
+    br_runner_take(host->runner, &answers);
+    if (is_sync_ping(host, records) && answers.late.count == 0) {
+        answers.state_hash = br_runner_hash(host->runner);
+    }
+    host->answered = records->upto_seq;
+    send_answers(host, &answers);
+    if (next_us >= 0 || host->outbox_first != NULL) {
+        arm_poll(host, next_us);
+    }
+}
+
+// Whether the brain says why it does not want this host; then it is logged.
+static bool
+is_refusal(br_host *host, rt_bytes body)
+{
+    rt_mp mp = rt_mp_init(body);
+    rt_str reason = {NULL, 0};
+
+    if (rt_mp_str(&mp, &reason) != RT_OK) {
+        return false;
+    }
+    if (!rt_utf8_valid(reason)) {
+        reason = RT_STR("(not readable)");
+    }
+    reason.len = RT_MIN(reason.len, (size_t)REFUSAL_SHOWN_MAX);
+    rt_log_error("host-refused", "host=%.*s catalog_hash=%016llx reason=\"%.*s\"",
+                 RT_STR_ARG(host->name), (unsigned long long)rt_catalog_hash(host->catalog),
+                 RT_STR_ARG(reason));
+    return true;
+}
+
+static void
+read_message(br_host *host, rt_bytes body)
+{
+    rt_mp mp = rt_mp_init(body);
+    msg_records records;
+    rt_err err = RT_OK;
+
+    if (is_refusal(host, body)) {
+        return;
+    }
+    rt_arena_reset(host->arena);
+    err = rt_msg_decode(&msg_records_def, &mp, host->arena, &records);
+    if (err == RT_OK) {
+        on_records(host, &records);
+    } else if (!host->is_malformed_told) {
+        host->is_malformed_told = true;
+        rt_log_error("host-records-malformed", "host=%.*s bytes=%zu err=%s detail=\"%s\"",
+                     RT_STR_ARG(host->name), body.len, rt_err_name(err), rt_err_detail());
+    }
+}
+
+static void
+on_parcel(void *user, rt_parcel *parcel, rt_bytes body)
+{
+    br_host *host = user;
+
+    RT_CHECK(host, HOST_MAGIC);
+    if (!host->is_stopped) {
+        read_message(host, body);
+    }
+    rt_parcel_free(parcel);
+}
+
+static void
+on_up(void *user)
+{
+    br_host *host = user;
+
+    RT_CHECK(host, HOST_MAGIC);
+    if (host->is_stopped) {
+        return;
+    }
+    host->is_up = true;
+    host->is_health_due = true;
+    host->is_health_news = true;
+    host->is_malformed_told = false;
+    rt_log_info("host-up", "host=%.*s applied=%llu unconfirmed=%zu", RT_STR_ARG(host->name),
+                (unsigned long long)host->applied, br_unconfirmed_count(host->unconfirmed));
+    send_hello(host);
+}
+
+static void
+on_down(void *user)
+{
+    br_host *host = user;
+
+    RT_CHECK(host, HOST_MAGIC);
+    host->is_up = false;
+    empty_outbox(host);
+    if (!host->is_stopped) {
+        rt_log_warn("host-down", "host=%.*s applied=%llu, dialling again", RT_STR_ARG(host->name),
+                    (unsigned long long)host->applied);
+    }
+}
+
+// --- life ---
+
+static rt_err
+open_store(br_host *host, const br_host_config *config)
+{
+    rt_err err = RT_OK;
+
+    if (config->dir == NULL) {
+        host->store = rt_store_open_memory();
+        return RT_OK;
+    }
+    err = rt_kv_open(config->dir, config->map_bytes, &host->kv);
+    return err == RT_OK ? rt_store_open(host->kv, &host->store) : err;
+}
+
+static rt_err
+open_state(br_host *host, const br_host_config *config)
+{
+    br_runner_config runner = config->runner;
+    rt_table *table = NULL;
+    rt_err err = open_store(host, config);
+
+    if (err == RT_OK) {
+        err = rt_store_table(host->store, BR__TABLE_HOST, "host", &table);
+    }
+    if (err == RT_OK) {
+        err = br_unconfirmed_open(table, &host->unconfirmed);
+    }
+    if (err == RT_OK) {
+        runner.store = host->store;
+        err = br_runner_new(&runner, &host->runner);
+    }
+    if (err == RT_OK) {
+        host->applied = rt_store_applied(host->store);
+        host->answered = host->applied;
+    }
+    return err;
+}
+
+static rt_err
+dial(br_host *host, const char *url)
+{
+    const rt_net_limits limits = {
+        .message_bytes_max = MESSAGE_BYTES_MAX,
+        .connections_max = 1,
+        .inflight_max = LINK_INFLIGHT_MAX,
+    };
+    const rt_link_events events = {
+        .on_parcel = on_parcel,
+        .on_up = on_up,
+        .on_down = on_down,
+        .user = host,
+    };
+
+    return rt_link_dial(host->loop, url, limits, events, &host->link);
+}
+
+rt_err
+br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
+{
+    br_host *host = rt_new(br_host);
+    rt_err err = RT_OK;
+
+    RT_ASSERT(loop != NULL);
+    RT_ASSERT(config->name != NULL && config->url != NULL);
+    RT_ASSERT(config->dir == NULL || config->cut_every_ms > 0);
+    host->magic = HOST_MAGIC;
+    host->loop = loop;
+    host->catalog = config->runner.catalog;
+    host->arena = rt_arena_new(DECODE_BYTES_MAX);
+    host->lasting = rt_arena_new(4096);
+    host->name = rt_arena_str(host->lasting, rt_str_of(config->name));
+    host->outbox_last = &host->outbox_first;
+    host->is_health_due = true;
+    rt_mpw_init(&host->out, MESSAGE_BYTES_MAX);
+    err = open_state(host, config);
+    if (err == RT_OK) {
+        host->poll_timer = rt_timer_new(loop, on_poll, host);
+        host->health_timer = rt_timer_new(loop, on_health, host);
+        host->cut_timer = rt_timer_new(loop, on_cut, host);
+        err = dial(host, config->url);
+    }
+    if (err != RT_OK) {
+        br_host_free(host);
+        return err;
+    }
+    rt_timer_start(host->health_timer, HEALTH_EVERY_MS, HEALTH_EVERY_MS);
+    if (host->kv != NULL) {
+        rt_timer_start(host->cut_timer, config->cut_every_ms, config->cut_every_ms);
+    }
+    *ret_host = host;
+    return RT_OK;
+}
+
+rt_err
+br_host_stop(br_host *host)
+{
+    RT_CHECK(host, HOST_MAGIC);
+    if (host->is_stopped) {
+        return RT_OK;
+    }
+    host->is_stopped = true;
+    rt_timer_stop(host->poll_timer);
+    rt_timer_stop(host->health_timer);
+    rt_timer_stop(host->cut_timer);
+    empty_outbox(host);
+    if (host->kv == NULL) {
+        return RT_OK;
+    }
+    br_unconfirmed_save(host->unconfirmed);
+    return rt_store_cut_wait(host->store, br_runner_save(host->runner, host->applied));
+}
+
+void
+br_host_free(br_host *host)
+{
+    if (host == NULL) {
+        return;
+    }
+    RT_CHECK(host, HOST_MAGIC);
+    rt_timer_free(host->poll_timer);
+    rt_timer_free(host->health_timer);
+    rt_timer_free(host->cut_timer);
+    empty_outbox(host);
+    br_runner_free(host->runner);
+    br_unconfirmed_free(host->unconfirmed);
+    if (host->store != NULL) {
+        rt_store_close(host->store);
+    }
+    if (host->kv != NULL) {
+        rt_kv_close(host->kv);
+    }
+    rt_mpw_fini(&host->out);
+    rt_arena_free(host->arena);
+    rt_arena_free(host->lasting);
+    host->magic = 0;
+    rt_free(host);
+}
+
+uint64_t
+br_host_hash(const br_host *host)
+{
+    RT_CHECK(host, HOST_MAGIC);
+    return br_runner_hash(host->runner);
+}
+
+uint64_t
+br_host_applied(const br_host *host)
+{
+    RT_CHECK(host, HOST_MAGIC);
+    return host->applied;
+}

@@ -1,0 +1,555 @@
+// Design notes.
+// on_turn runs once per round of the loop, after all callbacks of the round. A turn: host batches, then
+// decisions that are answered, then new events (high lanes first), then one commit for all of it, then
+// acknowledgements, publications and actions. When something is left to do the brain wakes itself,
+// so that the loop does not sleep on it.
+// An error that the journal cannot recover from (RT_EIO) stops the process: what was not durable was
+// never acknowledged, and the next start reads the truth from the disk.
+#include "brain/core/brain.h"
+
+#include <stdio.h>
+
+#include "brain/core/internal.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/base/hash.h"
+#include "runtime/base/log.h"
+#include "runtime/seam/clock.h"
+#include "runtime/seam/entropy.h"
+#include "runtime/seam/file.h"
+
+#define TICK_MS 20
+#define SCRATCH_MAX (8u * 1024 * 1024)
+#define SAMPLE_EVERY_US (10 * 1000000LL)
+// With the events' own clock a commit per event would dominate; what waits for it waits at most this.
+#define COMMIT_DELAY_US 2000
+
+void
+br__fail(br_brain *brain, rt_err err, const char *what)
+{
+    if (brain->failed != RT_OK) {
+        return;
+    }
+    brain->failed = err;
+    rt_log_error("brain-failed", "what=\"%s\" error=%s detail=\"%s\"", what, rt_err_name(err),
+                 rt_err_detail());
+    rt_loop_stop(brain->loop);
+}
+
+static void
+on_cut_done(void *user, rt_err err)
+{
+    br_brain *brain = user;
+    brain->cutting = false;
+    if (err == RT_OK) {
+        brain->metrics.cuts++;
+        // hosts behind still need records: only what everybody has may be recycled
+        uint64_t keep = rt_store_saved(brain->store);
+        keep = RT_MIN(keep, brain->state->meta.decided_seq);
+        for (unsigned h = 0; h < brain->host_count; h++) {
+            keep = brain->hosts[h].up ? RT_MIN(keep, brain->hosts[h].fed) : keep;
+        }
+        rt_journal_release(brain->journal, keep);
+        return;
+    }
+    brain->metrics.cuts_failed++;
+    rt_log_error("cut-failed", "error=%s detail=\"%s\"", rt_err_name(err), rt_err_detail());
+    if (rt_err_class_of(err) == RT_CLASS_fatal) {
+        br__fail(brain, err, "the state could not be saved");
+    }
+}
+
+// Only what is durable in the journal may be in the state on disk.
+static void
+maybe_cut(br_brain *brain, int64_t now_us)
+{
+    if (brain->cutting || now_us - brain->last_cut_us < brain->config.cut_every_ms * 1000 ||
+        rt_journal_pending(brain->journal) > 0 || rt_store_dirty(brain->store) == 0) {
+        return;
+    }
+    br_state_settle(brain->state);
+    brain->last_cut_us = now_us;
+    brain->cutting = true;
+    rt_err err = rt_store_cut(brain->store, brain->state->applied_seq, brain->loop, on_cut_done,
+                              brain);
+    if (err != RT_OK) {
+        brain->cutting = false;
+    }
+}
+
+static void
+after_commit(br_brain *brain)
+{
+    br__intake_acknowledge(brain);
+    br__publish_flush(brain);
+    br__control_tails(brain);
+    br__execute_run(brain);
+}
+
+static bool
+commit_wanted(const br_brain *brain, int64_t now_us)
+{
+    if (rt_journal_pending(brain->journal) == 0) {
+        return false;
+    }
+    if (!brain->config.clock_from_events || brain->done_first != NULL ||
+        brain->execute_count > 0) {
+        return true;
+    }
+    return now_us - brain->last_commit_us >= COMMIT_DELAY_US ||
+           (!br__intake_waiting(brain) && br_pending_count(brain->pending) == 0);
+}
+
+static void
+commit(br_brain *brain, int64_t now_us)
+{
+    uint64_t records = rt_journal_pending(brain->journal);
+    rt_err err = rt_journal_commit(brain->journal);
+    if (err == RT_ENOSPC) {
+        if (!brain->commit_stalled) {
+            rt_log_error("disk-full", "records=%llu detail=\"%s\", trying again",
+                         (unsigned long long)records, rt_err_detail());
+        }
+        brain->metrics.commits_stalled++;
+        brain->commit_stalled = true;
+        br__intake_pause(brain, true);
+        return;
+    }
+    if (err != RT_OK) {
+        br__fail(brain, err, "the journal could not be written");
+        return;
+    }
+    if (brain->commit_stalled) {
+        rt_log_info("disk-usable", "records=%llu", (unsigned long long)records);
+        brain->commit_stalled = false;
+        br__intake_pause(brain, brain->stopping);
+    }
+    int64_t done_us = rt_clock_mono_us();
+    brain->last_commit_us = done_us;
+    brain->metrics.commits++;
+    br_histogram_add(&brain->metrics.commit_us, (uint64_t)(done_us - now_us));
+    br_histogram_add(&brain->metrics.group_records, records);
+    after_commit(brain);
+}
+
+// A new playbook set goes live when everything taken before it is decided, so that no event is decided
+// by a set other than the one that was live when it was taken.
+static void
+maybe_switch_playbooks(br_brain *brain)
+{
+    if (brain->next_playbooks == NULL || br_pending_count(brain->pending) > 0) {
+        return;
+    }
+    br_playbooks *set = brain->next_playbooks;
+    size_t count = br_playbooks_file_count(set);
+    br_playbook_file *files = rt_new_array(br_playbook_file, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        files[i] = br_playbooks_file(set, i);
+    }
+    rt_record record;
+    rt_mpw *w = rt_journal_begin(brain->journal, RT_RECORD_PLAYBOOKS, 0,
+                                 br__now_ms(brain, RT_TIME_NONE));
+    br_state_encode_playbooks(br_playbooks_version(set), files, count, w);
+    rt_free(files);
+    brain->next_playbooks = NULL;
+    rt_err err = rt_journal_end(brain->journal, &record);
+    if (err != RT_OK) {
+        rt_log_error("playbooks-not-live", "error=%s detail=\"%s\"", rt_err_name(err),
+                     rt_err_detail());
+        br_playbooks_free(set);
+        return;
+    }
+    br_state_apply_playbooks(brain->state, &record, set);
+    (void)br__hosts_note(brain, &record, NULL, false); // not answered
+    rt_log_info("playbooks-live", "version=%llu playbooks=%zu",
+                (unsigned long long)br_playbooks_version(set), br_playbooks_count(set));
+}
+
+static void
+maybe_open_doors(br_brain *brain, int64_t now_us)
+{
+    if (brain->doors_open || brain->stopping) {
+        return;
+    }
+    bool patient = now_us - brain->hosts_since_us < BR_HOST_PATIENCE_US;
+    if (!br__hosts_caught_up(brain) && patient) {
+        return;
+    }
+    if (!br__hosts_caught_up(brain)) {
+        rt_log_warn("hosts-missing", "doors open without all agents, their word is missing");
+    }
+    br__execute_recover(brain);
+    rt_err err = br__intake_open(brain);
+    if (err != RT_OK) {
+        br__fail(brain, err, "a door could not be opened");
+        return;
+    }
+    rt_log_info("ready", "seq=%llu", (unsigned long long)rt_journal_committed(brain->journal));
+}
+
+static void
+maybe_stop(br_brain *brain, int64_t now_us)
+{
+    bool idle = !br__intake_waiting(brain) && br_pending_count(brain->pending) == 0 &&
+                brain->execute_count == 0 && rt_journal_pending(brain->journal) == 0;
+    if (!brain->stopping || brain->on_stopped == NULL || brain->cutting ||
+        (!idle && now_us < brain->stop_deadline_us)) {
+        return;
+    }
+    br_state_settle(brain->state);
+    rt_err err = rt_journal_pending(brain->journal) == 0
+                     ? rt_store_cut_wait(brain->store, brain->state->applied_seq)
+                     : RT_EBUSY;
+    rt_log_info("stopped", "applied_seq=%llu saved=%s",
+                (unsigned long long)brain->state->applied_seq, rt_err_name(err));
+    void (*on_stopped)(void *) = brain->on_stopped;
+    brain->on_stopped = NULL;
+    on_stopped(brain->stopped_user);
+}
+
+static void
+on_turn(void *user)
+{
+    br_brain *brain = user;
+    int64_t now_us = rt_clock_mono_us();
+    if (brain->failed != RT_OK) {
+        return;
+    }
+    bool busy = false;
+    if (!brain->commit_stalled) {
+        br__hosts_flush(brain);
+        busy = br__decide_ready(brain);
+        maybe_switch_playbooks(brain);
+        if (brain->doors_open && brain->next_playbooks == NULL) {
+            busy = br__intake_take(brain) || busy;
+        }
+        br__hosts_flush(brain);
+        busy = br__decide_ready(brain) || busy; // what nobody but playbooks hears
+    }
+    if (brain->failed == RT_OK && commit_wanted(brain, now_us)) {
+        commit(brain, now_us);
+    }
+    if (busy && brain->failed == RT_OK) {
+        rt_wake_send(brain->wake);
+    }
+    maybe_open_doors(brain, now_us);
+    maybe_cut(brain, now_us);
+    maybe_stop(brain, now_us);
+}
+
+static void
+on_wake(void *user)
+{
+    (void)user; // on_turn follows every round
+}
+
+static void
+sample(br_brain *brain, const char *name, const char *unit, double value)
+{
+    char id[96];
+    char subject[96];
+    rt_mpw data;
+    rt_reject reject;
+    rt_mpw_init(&data, 512);
+    rt_mpw_map(&data, 2);
+    rt_mpw_cstr(&data, "value");
+    rt_mpw_f64(&data, value);
+    rt_mpw_cstr(&data, "unit");
+    rt_mpw_cstr(&data, unit);
+    snprintf(id, sizeof(id), "%s/%llu", name,
+             (unsigned long long)rt_journal_next_seq(brain->journal));
+    snprintf(subject, sizeof(subject), "metric/%s", name);
+    br_internal_event event = {.type = "metric.sampled",
+                               .tenant = RT_TENANT_SYSTEM,
+                               .id = rt_str_of(id),
+                               .source = RT_STR("/brain/metrics"),
+                               .subject = rt_str_of(subject),
+                               .time_ms = RT_TIME_NONE,
+                               .data = rt_mpw_view(&data)};
+    if (br__take_internal(brain, &event, &reject) != RT_OK) {
+        rt_log_warn("sample-lost", "metric=%s error=\"%s\"", name, reject.text);
+    }
+    rt_mpw_fini(&data);
+}
+
+static void
+sample_metrics(br_brain *brain, int64_t now_us)
+{
+    static const double per_s = 1e6;
+    double seconds = (double)(now_us - brain->last_sample_us) / per_s;
+    const br_metrics *m = &brain->metrics;
+    br_samples *last = &brain->samples;
+    uint64_t bad = m->events_rejected + m->actions_failed;
+    uint64_t decided = m->decide_us.count - last->decided;
+    sample(brain, "ingest_rate", "1/s", (double)(m->events_in - last->events) / seconds);
+    sample(brain, "error_rate", "1/s", (double)(bad - last->bad) / seconds);
+    sample(brain, "backlog", "events", (double)br_pending_count(brain->pending));
+    sample(brain, "memory_bytes", "B", (double)rt_store_bytes(brain->store));
+    if (decided > 0) {
+        double mean_us = (double)(m->decide_us.sum - last->decide_sum) / (double)decided;
+        sample(brain, "decision_latency_ms", "ms", mean_us / 1000);
+    }
+    *last = (br_samples){m->events_in, bad, m->decide_us.count, m->decide_us.sum};
+    brain->last_sample_us = now_us;
+}
+
+static void
+check_halt_file(br_brain *brain)
+{
+    rt_reject reject;
+    rt_mpw data;
+    if (brain->config.halt_file == NULL || br_gate_halted(brain->state->gate) ||
+        !rt_file_exists(brain->config.halt_file)) {
+        return;
+    }
+    char id[64];
+    rt_mpw_init(&data, 256);
+    rt_mpw_map(&data, 2);
+    rt_mpw_cstr(&data, "by");
+    rt_mpw_cstr(&data, "HALT file");
+    rt_mpw_cstr(&data, "reason");
+    rt_mpw_cstr(&data, brain->config.halt_file);
+    snprintf(id, sizeof(id), "halt/%llu",
+             (unsigned long long)rt_journal_next_seq(brain->journal));
+    br_internal_event event = {.type = "system.halted",
+                               .tenant = RT_TENANT_SYSTEM,
+                               .id = rt_str_of(id),
+                               .source = RT_STR("/brain/halt-file"),
+                               .time_ms = RT_TIME_NONE,
+                               .data = rt_mpw_view(&data)};
+    if (br__take_internal(brain, &event, &reject) == RT_OK) {
+        rt_log_warn("halted", "file=%s, until brainctl resume", brain->config.halt_file);
+    }
+    rt_mpw_fini(&data);
+}
+
+static void
+on_tick(void *user)
+{
+    br_brain *brain = user;
+    int64_t now_us = rt_clock_mono_us();
+    if (brain->failed != RT_OK || brain->commit_stalled || !brain->doors_open) {
+        return; // on_turn runs all the same and tries again
+    }
+    if (!brain->config.clock_from_events) {
+        br__fire_timers(brain, br__now_ms(brain, RT_TIME_NONE));
+    }
+    check_halt_file(brain);
+    if (now_us - brain->last_sample_us >= SAMPLE_EVERY_US) {
+        sample_metrics(brain, now_us);
+    }
+}
+
+static rt_err
+record_start(br_brain *brain)
+{
+    uint8_t random[BR_INSTANCE_LEN / 2];
+    char name[BR_INSTANCE_LEN + 1];
+    rt_record record;
+    rt_entropy(random, sizeof(random));
+    rt_hex((rt_bytes){random, sizeof(random)}, name, sizeof(name));
+    rt_mpw *w = rt_journal_begin(brain->journal, RT_RECORD_START, 0,
+                                 br__now_ms(brain, RT_TIME_NONE));
+    rt_mpw_array(w, 3);
+    rt_mpw_str(w, (rt_str){name, BR_INSTANCE_LEN});
+    rt_mpw_cstr(w, brain->config.build);
+    rt_mpw_u64(w, rt_catalog_hash(br_pack_catalog(brain->config.pack)));
+    rt_err err = rt_journal_end(brain->journal, &record);
+    if (err == RT_OK) {
+        br_state_apply_start(brain->state, &record);
+        (void)br__hosts_note(brain, &record, NULL, false); // not heard
+    }
+    return err;
+}
+
+static rt_err
+open_storage(br_brain *brain, rt_diag *diag)
+{
+    const br_brain_config *config = &brain->config;
+    char dir[1024];
+    rt_err err = rt_dir_make(config->data_dir);
+    snprintf(dir, sizeof(dir), "%s/journal", config->data_dir);
+    if (err == RT_OK) {
+        err = rt_journal_open(&(rt_journal_config){.dir = dir,
+                                                   .segment_bytes = config->segment_bytes,
+                                                   .max_bytes = config->journal_max_bytes,
+                                                   .sync = config->sync},
+                              &brain->journal);
+    }
+    snprintf(dir, sizeof(dir), "%s/state", config->data_dir);
+    if (err == RT_OK) {
+        err = rt_kv_open(dir, config->store_map_bytes, &brain->kv);
+    }
+    if (err == RT_OK) {
+        err = rt_store_open(brain->kv, &brain->store);
+    }
+    if (err == RT_OK) {
+        err = br_state_new(brain->store, &config->state, diag, &brain->state);
+    }
+    return err;
+}
+
+static rt_err
+open_doors(br_brain *brain)
+{
+    const br_brain_config *config = &brain->config;
+    rt_err err = RT_OK;
+    if (config->publish_url != NULL) {
+        err = rt_pub_listen(brain->loop, config->publish_url, config->limits, &brain->pub);
+    }
+    if (err == RT_OK && config->webhook_count > 0) {
+        brain->http = rt_http_new(brain->loop, config->http);
+    }
+    if (err == RT_OK) {
+        err = br__hosts_open(brain);
+    }
+    if (err == RT_OK && config->control_path != NULL) {
+        err = br__control_open(brain);
+    }
+    return err;
+}
+
+static void
+make_parts(br_brain *brain)
+{
+    brain->pending = br_pending_new();
+    brain->arena = rt_arena_new(BR_TURN_ARENA_BYTES);
+    brain->decide_arena = rt_arena_new(BR_TURN_ARENA_BYTES);
+    brain->situation = rt_new(br_situation);
+    brain->execute = rt_new_array(br_to_execute, BR_OUTBOX_MAX);
+    brain->outgoing = rt_new_array(br_outgoing, RT_TENANT_MAX);
+    brain->rates = rt_map_new();
+    rt_mpw_init(&brain->scratch, SCRATCH_MAX);
+    rt_mpw_init(&brain->message, RT_JOURNAL_GROUP_BYTES_MAX * 2);
+    int64_t now_us = rt_clock_mono_us();
+    brain->started_us = now_us;
+    brain->hosts_since_us = now_us;
+    brain->last_cut_us = now_us;
+    brain->last_sample_us = now_us;
+}
+
+rt_err
+br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_brain **ret)
+{
+    br_brain *brain = rt_new(br_brain);
+    brain->loop = loop;
+    brain->config = *config;
+    make_parts(brain);
+    rt_err err = open_storage(brain, diag);
+    if (err == RT_OK) {
+        err = br__recover(brain, diag);
+    }
+    if (err == RT_OK) {
+        err = br__load_playbooks(brain, diag, &brain->next_playbooks);
+    }
+    if (err == RT_OK) {
+        err = record_start(brain);
+    }
+    if (err == RT_OK) {
+        err = open_doors(brain);
+    }
+    if (err != RT_OK) {
+        br_brain_free(brain);
+        return err;
+    }
+    // undecided events of the last run wait for every host again
+    for (unsigned h = 0; h < brain->host_count; h++) {
+        br_pending_expect(brain->pending, h);
+    }
+    brain->wake = rt_wake_new(loop, on_wake, brain);
+    brain->tick = rt_timer_new(loop, on_tick, brain);
+    rt_timer_start(brain->tick, TICK_MS, TICK_MS);
+    rt_loop_on_turn(loop, on_turn, brain);
+    rt_wake_send(brain->wake);
+    *ret = brain;
+    return RT_OK;
+}
+
+void
+br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user), void *user)
+{
+    brain->stopping = true;
+    brain->stop_deadline_us = rt_clock_mono_us() + patience_ms * 1000;
+    brain->on_stopped = on_stopped;
+    brain->stopped_user = user;
+    br__intake_pause(brain, true);
+    rt_wake_send(brain->wake);
+}
+
+void
+br_brain_free(br_brain *brain)
+{
+    if (brain == NULL) {
+        return;
+    }
+    rt_loop_on_turn(brain->loop, NULL, NULL);
+    br__execute_free(brain);
+    br__intake_free(brain);
+    br__hosts_free(brain);
+    br__control_close(brain);
+    if (brain->http != NULL) {
+        rt_http_free(brain->http);
+    }
+    rt_timer_free(brain->tick);
+    if (brain->wake != NULL) {
+        rt_wake_free(brain->wake);
+    }
+    br_playbooks_free(brain->next_playbooks);
+    br_state_free(brain->state);
+    if (brain->store != NULL) {
+        rt_store_close(brain->store);
+    }
+    if (brain->kv != NULL) {
+        rt_kv_close(brain->kv);
+    }
+    if (brain->journal != NULL) {
+        rt_journal_close(brain->journal);
+    }
+    for (size_t i = 0; i < RT_TENANT_MAX; i++) {
+        rt_mpw_fini(&brain->outgoing[i].items);
+    }
+    rt_free(brain->outgoing);
+    rt_map_free(brain->rates);
+    rt_mpw_fini(&brain->message);
+    rt_mpw_fini(&brain->scratch);
+    rt_free(brain->execute);
+    rt_free(brain->situation);
+    rt_arena_free(brain->decide_arena);
+    rt_arena_free(brain->arena);
+    br_pending_free(brain->pending);
+    rt_free(brain);
+}
+
+rt_err
+br_brain_reload_playbooks(br_brain *brain, rt_diag *diag)
+{
+    br_playbooks *set = NULL;
+    rt_err err = br__load_playbooks(brain, diag, &set);
+    if (err != RT_OK) {
+        return err;
+    }
+    if (set != NULL) {
+        br_playbooks_free(brain->next_playbooks);
+        brain->next_playbooks = set;
+        rt_wake_send(brain->wake);
+    }
+    return RT_OK;
+}
+
+bool
+br_brain_ready(const br_brain *brain)
+{
+    return brain->doors_open;
+}
+
+rt_err
+br_brain_failed(const br_brain *brain)
+{
+    return brain->failed;
+}
+
+br_state *
+br_brain_state(br_brain *brain)
+{
+    return brain->state;
+}

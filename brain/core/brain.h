@@ -1,0 +1,98 @@
+// brain/core/brain.h: the decision cycle: doors, journal, state, agents' hosts, executors.
+//
+// Layer: brain/core (may use runtime/**, brain/**).   Threads: the brain's loop only.
+// One turn of the loop: take what arrived (journal it, fold it, send it to the agents), decide what is
+// answered, commit everything made in the turn with one sync, then acknowledge, publish and execute.
+// Nothing is acknowledged, published or executed before its record is durable.
+#ifndef CEREBRO_BRAIN_CORE_BRAIN_H
+#define CEREBRO_BRAIN_CORE_BRAIN_H
+
+#include "brain/core/state.h"
+#include "runtime/seam/http.h"
+#include "runtime/seam/net.h"
+
+#define BR_HOSTS_MAX 16
+#define BR_WEBHOOKS_MAX 32
+
+typedef struct br_tenant_config {
+    uint16_t number; // 1.., stable for ever: it is part of every key
+    const char *name;
+    int64_t utc_offset_ms;
+} br_tenant_config;
+
+typedef struct br_host_entry {
+    const char *name;
+    const char *url; // the brain listens here, the host dials
+} br_host_entry;
+
+typedef struct br_webhook {
+    const char *name;
+    const char *url;
+    const char *secret; // signing key (Standard Webhooks); NULL = unsigned
+    int64_t timeout_ms;
+    uint32_t attempts;
+} br_webhook;
+
+typedef struct br_brain_config {
+    const br_pack *pack;
+    const char *data_dir; // journal/ and state/ below it
+    uint64_t segment_bytes;
+    uint64_t journal_max_bytes;
+    bool sync; // false only in benchmarks that say so
+    uint64_t store_map_bytes;
+    int64_t cut_every_ms;
+    br_state_config state;
+    const br_tenant_config *tenants;
+    size_t tenant_count;
+    bool clock_from_events;  // the brain's clock is driven by the events' own time
+    int64_t future_max_ms;   // wall clock: an event further ahead is refused
+    int64_t age_max_ms;      // an event older than this is refused
+    int64_t clock_lag_max_ms; // events' clock: how far it may run ahead of undecided events
+    int64_t deadline_ms;     // agents answer within this or are recorded as missing
+    int64_t rate_per_source; // events a second from one source; 0 = unlimited
+    const char *ingest_url;  // NULL = no such door
+    const char *pull_url;
+    const char *publish_url;
+    const char *control_path;
+    rt_net_limits limits;
+    const br_host_entry *hosts;
+    size_t host_count;
+    const br_webhook *webhooks;
+    size_t webhook_count;
+    rt_http_config http;
+    const char *halt_file; // its existence halts all actions; NULL = none
+    const char *playbook_dir; // NULL = no playbooks
+    const char *build;
+    // brainctl config show: writes the effective configuration; may be NULL
+    void (*describe_config)(void *user, rt_mpw *w);
+    void *describe_user;
+} br_brain_config;
+
+typedef struct br_brain br_brain;
+
+// br_brain_new opens journal and state, recovers, and opens the agents' links; doors stay closed
+// until every host has caught up (or agents_wait passed).
+//   errors    RT_ECORRUPT RT_ELOCKED RT_ECONFIG RT_EIO …; findings about playbooks in `diag`
+rt_err br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
+                    br_brain **ret) RT_MUST_USE;
+// br_brain_stop stops taking input, finishes what is undecided (at most `patience_ms`), commits, saves
+// the state and then calls on_stopped.
+void br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user),
+                   void *user);
+// br_brain_free releases it after it stopped.
+void br_brain_free(br_brain *brain);
+// br_brain_reload_playbooks reads the playbook directory again; the old set stays live when the new
+// one has errors. Takes effect once everything taken before is decided.
+//   errors    RT_ECONFIG findings in `diag`
+rt_err br_brain_reload_playbooks(br_brain *brain, rt_diag *diag) RT_MUST_USE;
+// br_check_playbooks compiles a playbook directory without a brain.
+//   errors    RT_ECONFIG findings in `diag`
+rt_err br_check_playbooks(const br_pack *pack, const char *dir, rt_diag *diag) RT_MUST_USE;
+// br_brain_ready tells whether the doors are open.
+bool br_brain_ready(const br_brain *brain);
+// br_brain_failed is the error that made the brain stop by itself, or RT_OK.
+rt_err br_brain_failed(const br_brain *brain);
+// br_brain_state is the state, for tests and the simulator.
+br_state *br_brain_state(br_brain *brain);
+
+#endif

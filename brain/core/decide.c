@@ -1,0 +1,381 @@
+#include "brain/core/decide.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "runtime/base/check.h"
+
+#define EMISSIONS_MAX 64
+#define TIMERS_MAX 128
+#define PREDICTIONS_MAX 64
+#define SIMILAR_MAX 8
+#define RECALLED_MAX 8
+#define RECALL_SINCE_MS (90LL * 24 * 60 * 60 * 1000)
+
+typedef struct deciding {
+    const br_state *state;
+    const br_hearing *hearing;
+    rt_arena *arena;
+    msg_consultation consultation;
+    br_candidate *candidates;
+    uint32_t candidate_count;
+    const br_candidate *admitted[BR_CANDIDATES_MAX];
+    uint32_t admitted_count;
+    br_outcome *out;
+} deciding;
+
+static bool
+in_shadow(const deciding *d, rt_str agent)
+{
+    const rt_str *shadow = d->consultation.shadow.items;
+    for (uint32_t i = 0; i < d->consultation.shadow.count; i++) {
+        if (rt_str_equal(shadow[i], agent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+add_candidate(deciding *d, const msg_proposal *proposal)
+{
+    if (d->candidate_count == BR_CANDIDATES_MAX) {
+        return; // agents and playbooks are bounded one by one; together they stay below in practice
+    }
+    br_candidate *candidate = &d->candidates[d->candidate_count++];
+    candidate->msg.proposal = *proposal;
+    candidate->action = br_pack_action(d->state->config.pack, proposal->action);
+    candidate->shadow = in_shadow(d, proposal->agent);
+}
+
+// A playbook that acted for the same key within its period proposes nothing now.
+static bool
+throttled(deciding *d, const msg_proposal *proposal)
+{
+    msg_consulted *consulted = d->consultation.consulted.items;
+    const rt_str prefix = RT_STR("playbook:");
+    rt_str id = {proposal->agent.ptr + prefix.len, proposal->agent.len - prefix.len};
+    for (uint32_t i = 0; i < d->consultation.consulted.count; i++) {
+        if (!rt_str_equal(consulted[i].playbook, id)) {
+            continue;
+        }
+        int64_t ago;
+        if (rt_str_is(consulted[i].verdict, "fired") &&
+            br_state_throttled(d->state, d->hearing->event->tenant, id, consulted[i].throttle_key,
+                               d->hearing->now_ms, &ago)) {
+            char text[32];
+            consulted[i].verdict = RT_STR("throttled");
+            consulted[i].detail = rt_arena_printf(
+                d->arena, "fired %s ago for the same key", rt_format_duration(ago, text, sizeof(text)));
+        }
+        return rt_str_is(consulted[i].verdict, "throttled");
+    }
+    return false;
+}
+
+static void
+gather_playbooks(deciding *d)
+{
+    const msg_proposal *proposals = d->consultation.proposals.items;
+    for (uint32_t i = 0; i < d->consultation.proposals.count; i++) {
+        if (!throttled(d, &proposals[i])) {
+            add_candidate(d, &proposals[i]);
+        }
+    }
+}
+
+#define SORTED_ITEM_MAX 512
+
+// Answers come per host; within the record everything stands in order of agents' names, so that it
+// does not matter which host ran an agent or answered first. Every item sorted here begins with
+// the name of its agent (asserted below).
+static void
+sort_by_agent(void *items, size_t size, uint32_t count)
+{
+    uint8_t *bytes = items;
+    uint8_t moved[SORTED_ITEM_MAX];
+    RT_ASSERT(size <= sizeof(moved));
+    for (uint32_t i = 1; i < count; i++) {
+        uint32_t at = i;
+        rt_str b;
+        memcpy(moved, bytes + i * size, size);
+        memcpy(&b, moved, sizeof(b));
+        for (; at > 0; at--) {
+            rt_str a;
+            memcpy(&a, bytes + (at - 1) * size, sizeof(a));
+            int order = memcmp(a.ptr, b.ptr, RT_MIN(a.len, b.len));
+            if (order < 0 || (order == 0 && a.len <= b.len)) {
+                break;
+            }
+            memcpy(bytes + at * size, bytes + (at - 1) * size, size);
+        }
+        memcpy(bytes + at * size, moved, size);
+    }
+}
+
+_Static_assert(offsetof(br_candidate, msg.proposal.agent) == 0, "sorted by it");
+_Static_assert(offsetof(msg_prediction, agent) == 0, "sorted by it");
+_Static_assert(offsetof(msg_emission, agent) == 0, "sorted by it");
+_Static_assert(offsetof(msg_timer, owner) == 0, "sorted by it");
+_Static_assert(sizeof(br_candidate) <= SORTED_ITEM_MAX, "sorted through a buffer");
+
+static void
+gather_agents(deciding *d)
+{
+    uint32_t from = d->candidate_count;
+    for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
+        const msg_answer *answer = d->hearing->answers[h];
+        const msg_proposal *proposals = answer->proposals.items;
+        for (uint32_t i = 0; i < answer->proposals.count; i++) {
+            add_candidate(d, &proposals[i]);
+        }
+    }
+    sort_by_agent(d->candidates + from, sizeof(br_candidate), d->candidate_count - from);
+}
+
+static bool
+admit(void *user, br_candidate *candidate)
+{
+    deciding *d = user;
+    br_admission admission = {.tenant = d->hearing->event->tenant,
+                              .now_ms = d->hearing->now_ms,
+                              .candidate = candidate,
+                              .admitted = d->admitted,
+                              .admitted_count = d->admitted_count};
+    if (!br_gate_admit(d->state->gate, &admission)) {
+        return false;
+    }
+    d->admitted[d->admitted_count++] = candidate;
+    return true;
+}
+
+static bool
+number_actions(deciding *d)
+{
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < d->candidate_count; i++) {
+        msg_candidate *msg = &d->candidates[i].msg;
+        if (msg->proposal.veto || !rt_str_is(msg->verdict, "won")) {
+            continue;
+        }
+        msg->action_id =
+            rt_arena_printf(d->arena, "%.*s-%llu-%u", BR_INSTANCE_LEN, d->state->meta.instance,
+                            (unsigned long long)d->hearing->event->seq, number++);
+        if (msg->action_id.ptr == NULL) {
+            return false;
+        }
+    }
+    d->out->winner_count = number;
+    return true;
+}
+
+static bool
+won_any(const deciding *d, rt_str agent)
+{
+    for (uint32_t i = 0; i < d->candidate_count; i++) {
+        const msg_candidate *msg = &d->candidates[i].msg;
+        if (msg->action_id.len > 0 && rt_str_equal(msg->proposal.agent, agent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+fill_timers(deciding *d)
+{
+    msg_timer *timers = rt_arena_array(d->arena, msg_timer, TIMERS_MAX);
+    uint32_t count = 0;
+    if (timers == NULL) {
+        return false;
+    }
+    const msg_timer *own = d->consultation.timers.items;
+    for (uint32_t i = 0; i < d->consultation.timers.count && count < TIMERS_MAX; i++) {
+        if (won_any(d, own[i].owner)) { // nothing was done: nothing to verify
+            timers[count++] = own[i];
+        }
+    }
+    for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
+        const msg_timer *asked = d->hearing->answers[h]->timers.items;
+        for (uint32_t i = 0; i < d->hearing->answers[h]->timers.count && count < TIMERS_MAX; i++) {
+            timers[count++] = asked[i];
+        }
+    }
+    sort_by_agent(timers, sizeof(msg_timer), count);
+    d->out->decision.timers = (rt_msg_list){timers, count};
+    return true;
+}
+
+static bool
+fill_predictions(deciding *d)
+{
+    msg_prediction *predictions = rt_arena_array(d->arena, msg_prediction, PREDICTIONS_MAX);
+    uint32_t count = 0;
+    if (predictions == NULL) {
+        return false;
+    }
+    for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
+        const msg_prediction *said = d->hearing->answers[h]->predictions.items;
+        for (uint32_t i = 0;
+             i < d->hearing->answers[h]->predictions.count && count < PREDICTIONS_MAX; i++) {
+            predictions[count++] = said[i];
+        }
+    }
+    sort_by_agent(predictions, sizeof(msg_prediction), count);
+    d->out->decision.predictions = (rt_msg_list){predictions, count};
+    return true;
+}
+
+static bool
+fill_emissions(deciding *d)
+{
+    msg_emission *emissions = rt_arena_array(d->arena, msg_emission, EMISSIONS_MAX);
+    uint32_t count = 0;
+    if (emissions == NULL) {
+        return false;
+    }
+    const msg_emission *own = d->consultation.emissions.items;
+    for (uint32_t i = 0; i < d->consultation.emissions.count && count < EMISSIONS_MAX; i++) {
+        emissions[count++] = own[i];
+    }
+    for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
+        const msg_emission *raised = d->hearing->answers[h]->emissions.items;
+        for (uint32_t i = 0; i < d->hearing->answers[h]->emissions.count && count < EMISSIONS_MAX;
+             i++) {
+            emissions[count++] = raised[i];
+        }
+    }
+    sort_by_agent(emissions, sizeof(msg_emission), count);
+    d->out->emissions = emissions;
+    d->out->emission_count = count;
+    d->out->decision.emissions = count;
+    return true;
+}
+
+static bool
+fill_candidates(deciding *d)
+{
+    msg_candidate *list = rt_arena_array(d->arena, msg_candidate, d->candidate_count);
+    if (list == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < d->candidate_count; i++) {
+        list[i] = d->candidates[i].msg;
+    }
+    d->out->decision.candidates = (rt_msg_list){list, d->candidate_count};
+    return true;
+}
+
+static bool
+already_listed(const msg_similar *list, uint32_t count, rt_str action)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (rt_str_equal(list[i].action, action)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+fill_similar(deciding *d)
+{
+    msg_similar *list = rt_arena_array(d->arena, msg_similar, SIMILAR_MAX);
+    uint32_t count = 0;
+    if (list == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < d->candidate_count && count < SIMILAR_MAX; i++) {
+        const msg_proposal *proposal = &d->candidates[i].msg.proposal;
+        msg_similar *similar = &list[count];
+        if (!already_listed(list, count, proposal->action) &&
+            br_similar_recall(d->state->similar, d->hearing->event->tenant,
+                              d->hearing->event->type->name, proposal->action, d->hearing->now_ms,
+                              &similar->count, &similar->reward)) {
+            similar->action = proposal->action;
+            count++;
+        }
+    }
+    d->out->decision.similar = (rt_msg_list){list, count};
+    return true;
+}
+
+static bool
+fill_recalled(deciding *d)
+{
+    br_memory_entry entries[BR_MEMORIES_MAX];
+    uint64_t *list = rt_arena_array(d->arena, uint64_t, RECALLED_MAX);
+    const br_undecided *event = d->hearing->event;
+    uint32_t count = 0;
+    if (list == NULL) {
+        return false;
+    }
+    uint32_t found = br_longterm_recall(d->state->longterm, event->tenant, BR_BY_SUBJECT,
+                                        event->subject, d->hearing->now_ms - RECALL_SINCE_MS,
+                                        entries);
+    for (uint32_t i = 0; i < found && count < RECALLED_MAX; i++) {
+        if (entries[i].seq < event->seq) {
+            list[count++] = entries[i].seq;
+        }
+    }
+    d->out->decision.recalled = (rt_msg_list){list, count};
+    return true;
+}
+
+static void
+fill_head(deciding *d)
+{
+    const br_undecided *event = d->hearing->event;
+    msg_decision *decision = &d->out->decision;
+    decision->event_seq = event->seq;
+    decision->event_id = event->id;
+    decision->event_type = event->type->name;
+    decision->tenant = event->tenant.v;
+    decision->subject = event->subject;
+    decision->playbooks = br_playbooks_version(d->state->playbooks);
+    decision->consulted = d->consultation.consulted;
+    decision->missing =
+        (rt_msg_list){(void *)(uintptr_t)d->hearing->missing, d->hearing->missing_count};
+    decision->depth = event->depth;
+}
+
+static rt_err
+fill(deciding *d)
+{
+    d->candidates = rt_arena_array(d->arena, br_candidate, BR_CANDIDATES_MAX);
+    if (d->candidates == NULL) {
+        return RT_ENOMEM;
+    }
+    gather_playbooks(d);
+    gather_agents(d);
+    fill_head(d);
+    if (d->candidate_count > 0) {
+        (void)br_arbitrate(d->candidates, d->candidate_count, admit, d); // counted by numbering
+        if (!fill_similar(d) || !fill_recalled(d)) {
+            return RT_ENOMEM;
+        }
+    }
+    bool ok = number_actions(d) && fill_timers(d) && fill_predictions(d) && fill_emissions(d) &&
+              fill_candidates(d);
+    return ok ? RT_OK : RT_ENOMEM;
+}
+
+rt_err
+br_decide(const br_state *state, const br_hearing *hearing, rt_arena *arena,
+          br_outcome *ret_outcome)
+{
+    memset(ret_outcome, 0, sizeof(*ret_outcome));
+    deciding d = {.state = state, .hearing = hearing, .arena = arena, .out = ret_outcome};
+    if (hearing->event->consultation.len > 0) {
+        rt_mp mp = rt_mp_init(hearing->event->consultation);
+        rt_err err = rt_msg_decode(&msg_consultation_def, &mp, arena, &d.consultation);
+        if (err != RT_OK) {
+            return err;
+        }
+    }
+    if (hearing->answer_count == 0 && hearing->event->consultation.len == 0) {
+        fill_head(&d); // nobody said anything: the common case costs nothing more
+        return RT_OK;
+    }
+    return fill(&d);
+}

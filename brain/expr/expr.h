@@ -1,0 +1,134 @@
+// playbook/expr.h: conditions of playbooks, a strict subset of CEL compiled to a flat program.
+//
+// Layer: brain/expr (may use runtime/base and runtime/wire).   Threads: a compiled expression
+// is immutable and may be evaluated anywhere; compiling has one owner.
+// Whatever is accepted means what CEL says; everything else is refused with its place ("not
+// supported yet: ..."). Supported: int, double, string, bool, timestamp and duration; field paths;
+// has(); ! - * / % + == != < <= > >= in && || ?:; size contains startsWith endsWith lowerAscii
+// upperAscii; int double string bool timestamp duration dyn; getFullYear .. getMilliseconds.
+// There is no null: a field is there or it is absent, and an absent one read without has() is the
+// fault "no such key", which && and || absorb as CEL defines.
+// NB: instants and durations count milliseconds; what is finer is refused.
+// Source: CEL language definition, cel-expr/cel-spec doc/langdef.md, v0.25.
+#ifndef CEREBRO_BRAIN_PLAYBOOK_EXPR_H
+#define CEREBRO_BRAIN_PLAYBOOK_EXPR_H
+
+#include "runtime/base/arena.h"
+#include "runtime/base/text.h"
+#include "runtime/wire/diag.h"
+#include "runtime/wire/value.h"
+#include "runtime/wire/yaml.h"
+
+#define BR_EXPR_BYTES_MAX 4096
+#define BR_EXPR_DEPTH_MAX 32   // parentheses, calls, lists and prefix operators in each other
+#define BR_EXPR_OPS_MAX 1024   // steps of one evaluation too: a program has no loops
+#define BR_EXPR_STACK_MAX 64
+#define BR_EXPR_SUGGEST_MAX 256
+
+// A name of the environment.
+typedef struct br_expr_var {
+    uint32_t slot;     // given back to br_expr_load
+    rt_kind kind;      // RT_KIND_NONE: known at run time only (dyn)
+    bool maybe_absent; // a use without has() of the same path is worth a warning
+} br_expr_var;
+
+// What a condition may name; asked while compiling only.
+typedef struct br_expr_env {
+    // resolve finds a dotted path such as "data.delay_min" or "now"; false when there is none.
+    bool (*resolve)(void *user, rt_str path, br_expr_var *ret_var);
+    // suggest lists up to `max` full paths near an unknown one; may be NULL.
+    size_t (*suggest)(void *user, rt_str path, rt_str *ret_names, size_t max);
+    void *user;
+} br_expr_env;
+
+// br_expr_load gives the value of a slot while evaluating; NONE when it is absent. Where the
+// declared kind is double, time or duration, an integer is taken as one.
+typedef rt_value (*br_expr_load)(const void *user, uint32_t slot);
+
+// Why an evaluation has no value.
+typedef enum br_expr_fault {
+    BR_FAULT_NONE = 0,
+    BR_FAULT_NO_SUCH_KEY,  // absent field
+    BR_FAULT_NO_OVERLOAD,  // operand of a wrong type
+    BR_FAULT_OVERFLOW,     // integer, timestamp or duration out of its range
+    BR_FAULT_DIVIDE_ZERO,  // integer division or modulus by zero
+    BR_FAULT_CONVERSION,   // text that is no number, instant, duration or zone
+    BR_FAULT_NO_MEMORY,    // the arena's limit
+} br_expr_fault;
+
+typedef struct br_expr_result {
+    br_expr_fault fault;     // NONE: `value` holds
+    rt_value value;          // strings view loaded values, the expression or the arena
+    uint32_t fault_pos;      // the part of the source that failed
+    uint32_t fault_len;
+    uint32_t failed_conjunct; // first false conjunct, or first faulty one when none is false;
+                              // br_expr_conjunct_count() when all are true
+} br_expr_result;
+
+// One variable that a conjunct reads.
+typedef struct br_expr_use {
+    rt_str path;
+    uint32_t slot;
+    rt_kind kind;
+} br_expr_use;
+
+typedef struct br_expr br_expr;
+
+// br_expr_compile checks `source` and makes a program of it.
+//   where     the YAML scalar that `source` is (or views a part of), so that findings carry the
+//             place in the file; NULL: places count within `source`, from line 1
+//   want      kind the result must have, RT_KIND_NONE for any
+//   ret_expr  gives; free with br_expr_free
+//   errors    RT_ECONFIG with findings in `diag`: B2101 syntax · B2104 types · B2107 unknown name ·
+//             B2110 not supported yet · B2120 limit (B2130 is a warning: unguarded absent field)
+rt_err br_expr_compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
+                       rt_diag *diag, br_expr **ret_expr) RT_MUST_USE;
+
+// br_expr_free releases it; NULL is fine.
+void br_expr_free(br_expr *expr);
+
+// br_expr_eval computes the value.
+//   arena     used only where text is made (+, lowerAscii, string); NULL when there is none of it
+//   cost      tens of ns; no allocation outside `arena`
+void br_expr_eval(const br_expr *expr, br_expr_load load, const void *user, rt_arena *arena,
+                  br_expr_result *ret_result);
+
+// br_expr_is_true tells whether a condition held: no fault and true.
+static inline bool
+br_expr_is_true(const br_expr_result *result)
+{
+    return result->fault == BR_FAULT_NONE && result->value.kind == RT_KIND_BOOL && result->value.b;
+}
+
+// br_expr_watch is told the value of one part of the source, innermost first; `fault` is set
+// instead of `value` when the part has none.
+typedef void (*br_expr_watch)(void *watcher, rt_str text, rt_value value, br_expr_fault fault);
+
+// br_expr_trace is br_expr_eval that reports every part it evaluates.
+void br_expr_trace(const br_expr *expr, br_expr_load load, const void *user, rt_arena *arena,
+                   br_expr_watch watch, void *watcher, br_expr_result *ret_result);
+
+// br_expr_source is the text it was compiled from.
+rt_str br_expr_source(const br_expr *expr);
+
+// br_expr_kind is the static kind of the result; RT_KIND_NONE when known at run time only.
+rt_kind br_expr_kind(const br_expr *expr);
+
+// br_expr_conjunct_count is the number of parts that a top-level && joins, at least 1.
+size_t br_expr_conjunct_count(const br_expr *expr);
+
+// br_expr_conjunct_text is the source of one part.
+rt_str br_expr_conjunct_text(const br_expr *expr, size_t index);
+
+// br_expr_conjunct_vars lists the variables that one part reads, each once; returns the count.
+size_t br_expr_conjunct_vars(const br_expr *expr, size_t index, const br_expr_use **ret_uses);
+
+// br_expr_explain appends what one part read and gave, for people:
+// "data.delay_min = 28 → data.delay_min > 30 is false".
+void br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
+                     rt_text *out);
+
+// br_expr_fault_text is a short English text, e.g. "no such key".
+const char *br_expr_fault_text(br_expr_fault fault);
+
+#endif

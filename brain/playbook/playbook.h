@@ -1,0 +1,93 @@
+// brain/playbook/playbook.h: the live set of playbooks: compiled, versioned, consulted per event.
+//
+// Layer: brain/playbook (may use runtime/**, brain/expr, brain/pack).   Threads: a set is immutable
+// once compiled.
+// A set is the whole directory of playbook files, compiled together or not at all. Rules are indexed
+// by event type, so an event costs only the rules that name its type. Form of a playbook:
+//
+//   kind: playbook
+//   id: delayed-order
+//   doc: One line for people.
+//   owner: operaciones
+//   mode: live                      # off | shadow | live
+//   events: [delay.detected]
+//   when: |                         # CEL; true = fires
+//     data.risk >= 0.8 && order.status != "delivered"
+//   priority: 70                    # 0..100
+//   confidence: 0.9                 # 0..1
+//   throttle: {key: event.subject, per: 6h}
+//   do:
+//     - action: notify_customer
+//       target: customer/${order.customer_id}
+//       value: 0.3                  # expected reward
+//       cost_cop: 50
+//       args:
+//         order_id: ${order.id}
+//         text: Tu pedido ${order.id} va con retraso.
+//         amount: =data.value * 0.05        # "=" makes it an expression with a type
+//   verify: {within: 24h, expect: order.status == "delivered"}
+//   escalate:                       # proposed when the verification fails
+//     - action: alert_operator
+//       target: ${event.subject}
+//       args: {text: "..."}
+#ifndef CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
+#define CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
+
+#include "brain/core/core_msgs.h"
+#include "brain/pack/situation.h"
+
+#define BR_PLAYBOOKS_MAX 2048
+#define BR_PLAYBOOK_BYTES_MAX 65536 // of one file
+#define BR_PLAYBOOK_STEPS_MAX 8
+#define BR_PLAYBOOK_EVENTS_MAX 16
+#define BR_CONSULTED_MAX 64 // rules looked at for one event
+
+typedef enum br_playbook_mode { BR_MODE_OFF, BR_MODE_SHADOW, BR_MODE_LIVE } br_playbook_mode;
+
+typedef struct br_playbook_file {
+    rt_str name; // as shown in findings and stored in the journal
+    rt_str text;
+} br_playbook_file;
+
+typedef struct br_playbook_info {
+    rt_str id;
+    rt_str doc;
+    rt_str owner;
+    rt_str file;
+    rt_str kind; // "playbook" or "remediation"
+    br_playbook_mode mode;
+    uint32_t events;
+    int64_t throttle_ms;
+} br_playbook_info;
+
+typedef struct br_playbooks br_playbooks;
+
+// br_playbooks_compile checks and compiles a whole set; files and texts are copied.
+//   errors    RT_ECONFIG findings in `diag` (codes B20xx, expressions B21xx, remediation B23xx)
+rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
+                            uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
+// br_playbooks_free releases a set; NULL is fine.
+void br_playbooks_free(br_playbooks *playbooks);
+// br_playbooks_version is the number it was compiled with.
+uint64_t br_playbooks_version(const br_playbooks *playbooks);
+// br_playbooks_count and br_playbooks_info list the set.
+size_t br_playbooks_count(const br_playbooks *playbooks);
+br_playbook_info br_playbooks_info(const br_playbooks *playbooks, size_t index);
+// br_playbooks_file_count and br_playbooks_file give back the texts.
+size_t br_playbooks_file_count(const br_playbooks *playbooks);
+br_playbook_file br_playbooks_file(const br_playbooks *playbooks, size_t index);
+// br_playbooks_hash is a hash over names and texts of the files.
+uint64_t br_playbooks_hash(const br_playbook_file *files, size_t count);
+// br_playbooks_hears tells whether any rule names the event type (a timer.fired may be a
+// verification and is always heard).
+bool br_playbooks_hears(const br_playbooks *playbooks, const rt_event_type *type);
+// br_playbooks_consult evaluates the rules of the event's type. Everything returned lives in
+// `arena`; a rule whose actions cannot be built (a missing field in a template) is reported as
+// an error in `consulted`, never half done.
+//   errors    RT_ENOMEM the arena's limit: the consultation is empty
+rt_err br_playbooks_consult(const br_playbooks *playbooks, const br_situation *situation,
+                            rt_arena *arena, msg_consultation *ret) RT_MUST_USE;
+// br_playbooks_throttle_ms is the throttle period of a playbook; 0 without or when unknown.
+int64_t br_playbooks_throttle_ms(const br_playbooks *playbooks, rt_str id);
+
+#endif

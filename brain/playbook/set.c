@@ -1,0 +1,230 @@
+#include "brain/playbook/internal.h"
+#include "brain/playbook/remediation.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/base/hash.h"
+
+#define SET_ARENA_MAX (256u * 1024 * 1024)
+
+static void
+free_steps(br_steps *steps)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        br_step *step = &steps->steps[i];
+        br_template_free(step->target);
+        for (uint32_t a = 0; a < step->arg_count; a++) {
+            br_template_free(step->args[a].template);
+        }
+    }
+}
+
+static void
+free_rules(br_playbooks *set)
+{
+    for (uint16_t t = 0; t < rt_catalog_count(br_pack_catalog(set->pack)); t++) {
+        for (uint32_t i = 0; i < set->by_type[t].count; i++) {
+            br_rule *rule = set->by_type[t].rules[i];
+            br_expr_free(rule->when);
+            br_expr_free(rule->throttle_key);
+            free_steps(&rule->steps);
+        }
+    }
+}
+
+void
+br_playbooks_free(br_playbooks *set)
+{
+    if (set == NULL) {
+        return;
+    }
+    free_rules(set);
+    for (size_t i = 0; i < set->count; i++) {
+        br_expr_free(set->playbooks[i].expect);
+        free_steps(&set->playbooks[i].escalate);
+    }
+    rt_map_free(set->by_id);
+    rt_free(set->by_type);
+    rt_free(set->playbooks);
+    rt_free(set->files);
+    rt_arena_free(set->arena);
+    rt_free(set);
+}
+
+static void
+load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node *root,
+                 rt_diag *diag)
+{
+    br_remediation *remediation = NULL;
+    // findings are in diag
+    RT_IGNORE(br_remediation_parse(file, text, diag, &remediation));
+    br_remediation_free(remediation);
+    const rt_node *steps = rt_node_get(root, "steps");
+    for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
+        const rt_node *action = rt_node_get(s, "action");
+        char help[128];
+        if (action != NULL && br_pack_action(set->pack, action->text) == NULL) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2012", action->mark,
+                        br_pack_suggest_action(set->pack, action->text, help, sizeof(help)),
+                        "unknown action '%.*s'", RT_STR_ARG(action->text));
+        }
+    }
+    br_playbook *playbook = &set->playbooks[set->count++];
+    playbook->info = (br_playbook_info){.id = rt_node_str(root, "id", RT_STR(""), diag),
+                                        .doc = rt_node_str(root, "doc", RT_STR(""), diag),
+                                        .owner = rt_node_str(root, "owner", RT_STR(""), diag),
+                                        .file = rt_str_of(file),
+                                        .kind = RT_STR("remediation"),
+                                        .mode = BR_MODE_LIVE,
+                                        .events = 1};
+}
+
+// Files are taken in order of their names, whatever order they came in, so that a set restored from
+// rows, from a record or from a directory is the same set.
+static void
+sort_files(br_playbook_file *files, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        br_playbook_file file = files[i];
+        size_t at = i;
+        for (; at > 0; at--) {
+            rt_str before = files[at - 1].name;
+            int order = memcmp(before.ptr, file.name.ptr, RT_MIN(before.len, file.name.len));
+            if (order < 0 || (order == 0 && before.len <= file.name.len)) {
+                break;
+            }
+            files[at] = files[at - 1];
+        }
+        files[at] = file;
+    }
+}
+
+static void
+load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
+{
+    rt_node *root = NULL;
+    const char *name = file->name.ptr;
+    if (rt_yaml_parse(name, file->text, set->arena, diag, &root) != RT_OK) {
+        return; // findings are in diag
+    }
+    rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
+    if (rt_str_is(kind, "playbook")) {
+        br__playbook_load(set, name, root, diag);
+    } else if (rt_str_is(kind, "remediation")) {
+        load_remediation(set, name, file->text, root, diag);
+    } else {
+        const rt_node *node = rt_node_get(root, "kind");
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2002", node != NULL ? node->mark : root->mark,
+                    "the first key of a playbook file is kind: playbook or kind: remediation",
+                    "unknown kind of file '%.*s'", RT_STR_ARG(kind));
+    }
+}
+
+rt_err
+br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
+                     uint64_t version, rt_diag *diag, br_playbooks **ret)
+{
+    size_t before = rt_diag_errors(diag);
+    if (count > BR_PLAYBOOKS_MAX) {
+        return rt_fail(RT_ELIMIT, "a set has at most %d playbooks, not %zu", BR_PLAYBOOKS_MAX,
+                       count);
+    }
+    br_playbooks *set = rt_new(br_playbooks);
+    set->arena = rt_arena_new(SET_ARENA_MAX);
+    set->pack = pack;
+    set->version = version;
+    set->playbooks = rt_new_array(br_playbook, count + 1);
+    set->files = rt_new_array(br_playbook_file, count + 1);
+    set->by_type = rt_new_array(br_rule_list, rt_catalog_count(br_pack_catalog(pack)) + 1);
+    set->by_id = rt_map_new();
+    rt_err err = RT_OK;
+    for (size_t i = 0; i < count && err == RT_OK; i++) {
+        set->files[i] = (br_playbook_file){rt_arena_str(set->arena, files[i].name),
+                                           rt_arena_str(set->arena, files[i].text)};
+        set->file_count++;
+        if (files[i].text.len > BR_PLAYBOOK_BYTES_MAX) {
+            err = rt_fail(RT_ELIMIT, "%.*s is larger than %d bytes", RT_STR_ARG(files[i].name),
+                          BR_PLAYBOOK_BYTES_MAX);
+        } else if (set->files[i].name.ptr == NULL || set->files[i].text.ptr == NULL) {
+            err = rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);
+        }
+    }
+    sort_files(set->files, err == RT_OK ? count : 0);
+    for (size_t i = 0; i < count && err == RT_OK; i++) {
+        load_file(set, &set->files[i], diag);
+    }
+    if (err == RT_OK && rt_diag_errors(diag) != before) {
+        err = RT_ECONFIG;
+    }
+    if (err != RT_OK) {
+        br_playbooks_free(set);
+        return err;
+    }
+    *ret = set;
+    return RT_OK;
+}
+
+uint64_t
+br_playbooks_version(const br_playbooks *set)
+{
+    return set->version;
+}
+
+size_t
+br_playbooks_count(const br_playbooks *set)
+{
+    return set->count;
+}
+
+br_playbook_info
+br_playbooks_info(const br_playbooks *set, size_t index)
+{
+    RT_ASSERT(index < set->count);
+    return set->playbooks[index].info;
+}
+
+size_t
+br_playbooks_file_count(const br_playbooks *set)
+{
+    return set->file_count;
+}
+
+br_playbook_file
+br_playbooks_file(const br_playbooks *set, size_t index)
+{
+    RT_ASSERT(index < set->file_count);
+    return set->files[index];
+}
+
+uint64_t
+br_playbooks_hash(const br_playbook_file *files, size_t count)
+{
+    uint64_t hash = count;
+    for (size_t i = 0; i < count; i++) {
+        hash = rt_hash64(rt_bytes_of_str(files[i].name), hash);
+        hash = rt_hash64(rt_bytes_of_str(files[i].text), hash);
+    }
+    return hash;
+}
+
+bool
+br_playbooks_hears(const br_playbooks *set, const rt_event_type *type)
+{
+    return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired");
+}
+
+const br_playbook *
+br__playbook_find(const br_playbooks *set, rt_str id)
+{
+    uint64_t index;
+    if (!rt_map_get(set->by_id, rt_bytes_of_str(id), &index)) {
+        return NULL;
+    }
+    return &set->playbooks[index];
+}
+
+int64_t
+br_playbooks_throttle_ms(const br_playbooks *set, rt_str id)
+{
+    const br_playbook *playbook = br__playbook_find(set, id);
+    return playbook != NULL ? playbook->info.throttle_ms : 0;
+}

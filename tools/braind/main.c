@@ -1,0 +1,419 @@
+// braind: the daemon. The only place that knows everybody: settings, brain, agents, loops.
+//
+// Two loops on two threads: the brain's (this one) and the agents'. They speak over an inproc link, the
+// same way the brain speaks to agents in processes of their own.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "brain/agent/host.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/log.h"
+#include "runtime/seam/clock.h"
+#include "runtime/seam/file.h"
+#include "tools/braind/settings.h"
+
+#define EXIT_CONFIG 78
+#define EXIT_IO 74
+#define EXIT_LOCKED 75
+#define STOP_PATIENCE_MS 1500
+
+typedef struct inside_hosts {
+    settings *settings;
+    rt_loop *loop;
+    rt_wake *stop;
+    br_host *hosts[BR_HOSTS_MAX];
+    size_t count;
+    rt_err err;
+    rt_wake *brain_wake; // told when everything is stopped or could not start
+} inside_hosts;
+
+typedef struct daemon {
+    settings settings;
+    rt_loop *loop;
+    br_brain *brain;
+    inside_hosts inside;
+    rt_thread *agents_thread;
+    rt_lock *lock;
+    bool stopping;
+} daemon_state;
+
+static const char usage[] =
+    "braind - decides on events and acts, continuously\n"
+    "\n"
+    "usage: braind [--config FILE] [--set SECTION.KEY=VALUE]...\n"
+    "       braind --check            read configuration, pack and playbooks, then exit\n"
+    "\n"
+    "  --config FILE   brain.yaml (default: config/brain.yaml, then /etc/cerebro/brain.yaml)\n"
+    "  --set K=V       overrides one parameter, e.g. --set doors.ingest=tcp://127.0.0.1:7801\n"
+    "  --check         exit code 0 when everything is fine, 78 when it is not\n"
+    "  --version, --help\n"
+    "\n"
+    "example: braind --config config/brain.yaml --set data.dir=/tmp/brain\n"
+    "see also: brainctl(1), brain-agent(1), brain-replay(1)\n";
+
+static void
+log_level(const settings *s)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    const char *want = rt_config_str(s->config, "log.level");
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        if (strcmp(want, names[i]) == 0) {
+            rt_log_set_level((rt_log_level)i);
+        }
+    }
+    rt_log_set_json(rt_config_bool(s->config, "log.json"));
+    rt_log_set_clock(rt_clock_wall_ms);
+}
+
+static void
+on_hosts_stop(void *user)
+{
+    inside_hosts *inside = user;
+    for (size_t i = 0; i < inside->count; i++) {
+        if (br_host_stop(inside->hosts[i]) != RT_OK) {
+            rt_log_error("host-stop-failed", "detail=\"%s\"", rt_err_detail());
+        }
+    }
+    rt_loop_stop(inside->loop);
+}
+
+static rt_err
+start_host(inside_hosts *inside, const settings_host *host)
+{
+    settings *s = inside->settings;
+    br_host_config config = {
+        .name = host->name,
+        .url = host->url,
+        .runner = {.agents = host->agents,
+                   .agent_count = host->agent_count,
+                   .catalog = br_pack_catalog(s->pack),
+                   .overrides = s->overrides,
+                   .diag = s->diag,
+                   .utc_offset_ms = s->utc_offset_ms,
+                   .tenant_count = RT_TENANT_MAX},
+        .dir = settings_host_dir(s, host),
+        .map_bytes = (uint64_t)rt_config_i64(s->config, "data.store_max_bytes"),
+        .cut_every_ms = rt_config_i64(s->config, "data.cut_every")};
+    return br_host_new(inside->loop, &config, &inside->hosts[inside->count]);
+}
+
+static void
+agents_main(void *user)
+{
+    inside_hosts *inside = user;
+    settings *s = inside->settings;
+    for (size_t i = 0; i < s->host_count && inside->err == RT_OK; i++) {
+        if (!s->hosts[i].outside) {
+            inside->err = start_host(inside, &s->hosts[i]);
+            inside->count += inside->err == RT_OK;
+        }
+    }
+    if (inside->err != RT_OK) {
+        rt_log_error("agents-not-started", "error=%s detail=\"%s\"", rt_err_name(inside->err),
+                     rt_err_detail());
+        rt_wake_send(inside->brain_wake);
+        return;
+    }
+    rt_loop_run(inside->loop);
+}
+
+static void
+on_agents_news(void *user)
+{
+    daemon_state *d = user;
+    if (d->inside.err != RT_OK) {
+        rt_loop_stop(d->loop);
+    }
+}
+
+static void
+on_stopped(void *user)
+{
+    daemon_state *d = user;
+    rt_loop_stop(d->loop);
+}
+
+static void
+on_signal(void *user, int signo)
+{
+    daemon_state *d = user;
+    if (signo == SIGHUP) {
+        rt_diag *diag = rt_diag_new();
+        rt_err err = br_brain_reload_playbooks(d->brain, diag);
+        if (err != RT_OK) {
+            rt_text text;
+            rt_text_init(&text, 65536);
+            rt_diag_render(diag, &text);
+            rt_log_error("playbooks-refused", "the old set stays live, error=%s", rt_err_name(err));
+            fprintf(stderr, "%.*s", RT_STR_ARG(rt_text_view(&text)));
+            rt_text_fini(&text);
+        }
+        rt_diag_free(diag);
+        return;
+    }
+    if (!d->stopping) {
+        d->stopping = true;
+        rt_log_info("stopping", "signal=%d", signo);
+        br_brain_stop(d->brain, STOP_PATIENCE_MS, on_stopped, d);
+    }
+}
+
+static const char *
+url_or_null(const settings *s, const char *name)
+{
+    const char *url = rt_config_str(s->config, name);
+    return url[0] != '\0' ? url : NULL;
+}
+
+static int32_t
+minute_of_day(const settings *s, const char *name)
+{
+    const char *text = rt_config_str(s->config, name);
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    bool ok = strlen(text) == 5 && text[2] == ':' &&
+              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
+              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
+    return ok ? (int32_t)(hours * 60 + minutes) : -1;
+}
+
+static void
+write_param(void *user, const rt_param *param, const char *value, const char *origin)
+{
+    rt_mpw *w = user;
+    rt_mpw_map(w, 5);
+    rt_mpw_cstr(w, "name");
+    rt_mpw_cstr(w, param->name);
+    rt_mpw_cstr(w, "value");
+    rt_mpw_cstr(w, value);
+    rt_mpw_cstr(w, "origin");
+    rt_mpw_cstr(w, origin);
+    rt_mpw_cstr(w, "unit");
+    rt_mpw_cstr(w, param->unit);
+    rt_mpw_cstr(w, "help");
+    rt_mpw_cstr(w, param->help);
+}
+
+static void
+count_param(void *user, const rt_param *param, const char *value, const char *origin)
+{
+    uint32_t *count = user;
+    (void)param;
+    (void)value;
+    (void)origin;
+    ++*count;
+}
+
+static void
+describe_config(void *user, rt_mpw *w)
+{
+    const settings *s = user;
+    uint32_t count = 0;
+    rt_config_each(s->config, count_param, &count);
+    rt_mpw_array(w, count);
+    rt_config_each(s->config, write_param, w);
+}
+
+static br_brain_config
+brain_config(settings *s, br_host_entry *hosts)
+{
+    rt_config *c = s->config;
+    bool events_clock = strcmp(rt_config_str(c, "clock.source"), "events") == 0;
+    for (size_t i = 0; i < s->host_count; i++) {
+        hosts[i] = (br_host_entry){s->hosts[i].name, s->hosts[i].url};
+    }
+    return (br_brain_config){
+        .pack = s->pack,
+        .data_dir = s->data_dir,
+        .segment_bytes = (uint64_t)rt_config_i64(c, "data.segment_bytes"),
+        .journal_max_bytes = (uint64_t)rt_config_i64(c, "data.journal_max_bytes"),
+        .sync = rt_config_bool(c, "data.sync"),
+        .store_map_bytes = (uint64_t)rt_config_i64(c, "data.store_max_bytes"),
+        .cut_every_ms = rt_config_i64(c, "data.cut_every"),
+        .state = {.pack = s->pack,
+                  .gate = {.actions_per_minute = rt_config_i64(c, "limits.actions_per_minute"),
+                           .quiet_from_min = minute_of_day(s, "gate.quiet_from"),
+                           .quiet_until_min = minute_of_day(s, "gate.quiet_until"),
+                           .utc_offset_ms = s->utc_offset_ms,
+                           .tenant_count = RT_TENANT_MAX},
+                  .subjects_max = (uint64_t)rt_config_i64(c, "memory.subjects_max"),
+                  .memories_max = (uint64_t)rt_config_i64(c, "memory.memories_max"),
+                  .dedup_events = (uint32_t)rt_config_i64(c, "dedup.events_max"),
+                  .dedup_window_ms = rt_config_i64(c, "dedup.window")},
+        .tenants = s->tenants,
+        .tenant_count = s->tenant_count,
+        .clock_from_events = events_clock,
+        .future_max_ms = rt_config_i64(c, events_clock ? "clock.step_max" : "clock.future_max"),
+        .age_max_ms = rt_config_i64(c, "clock.age_max"),
+        .clock_lag_max_ms = rt_config_i64(c, "clock.lag_max"),
+        .deadline_ms = rt_config_i64(c, "agents.deadline"),
+        .rate_per_source = rt_config_i64(c, "limits.rate_per_source"),
+        .ingest_url = url_or_null(s, "doors.ingest"),
+        .pull_url = url_or_null(s, "doors.pull"),
+        .publish_url = url_or_null(s, "doors.publish"),
+        .control_path = s->control_path,
+        .limits = {.message_bytes_max = (size_t)rt_config_i64(c, "limits.message_bytes"),
+                   .connections_max = (uint32_t)rt_config_i64(c, "limits.connections"),
+                   .inflight_max = (uint32_t)rt_config_i64(c, "limits.inflight")},
+        .hosts = hosts,
+        .host_count = s->host_count,
+        .webhooks = s->webhooks,
+        .webhook_count = s->webhook_count,
+        .http = {.allow_loopback = rt_config_bool(c, "webhooks.allow_loopback"),
+                 .allow_private = rt_config_bool(c, "webhooks.allow_private"),
+                 .inflight_max = 64},
+        .halt_file = s->halt_file,
+        .playbook_dir = s->playbook_dir,
+        .build = CEREBRO_VERSION,
+        .describe_config = describe_config,
+        .describe_user = s};
+}
+
+static int
+exit_code(rt_err err)
+{
+    switch (rt_err_class_of(err)) {
+    case RT_CLASS_ok:
+        return 0;
+    case RT_CLASS_reject:
+        return EXIT_CONFIG;
+    case RT_CLASS_retry:
+        return EXIT_LOCKED;
+    case RT_CLASS_fatal:
+        return err == RT_ELOCKED ? EXIT_LOCKED : EXIT_IO;
+    }
+    return EXIT_IO;
+}
+
+static rt_err
+start(daemon_state *d, br_host_entry *hosts)
+{
+    settings *s = &d->settings;
+    char lock_path[1024];
+    rt_err err = rt_dir_make(s->data_dir);
+    snprintf(lock_path, sizeof(lock_path), "%s/LOCK", s->data_dir);
+    if (err == RT_OK) {
+        // before any door: a second daemon must not even touch the first one's sockets
+        err = rt_lock_take(lock_path, &d->lock);
+    }
+    if (err != RT_OK) {
+        return err;
+    }
+    d->loop = rt_loop_new();
+    br_brain_config config = brain_config(s, hosts);
+    if (config.state.gate.quiet_from_min < 0 || config.state.gate.quiet_until_min < 0) {
+        return rt_fail(RT_ECONFIG, "gate.quiet_from and gate.quiet_until want hh:mm");
+    }
+    err = br_brain_new(d->loop, &config, s->diag, &d->brain);
+    if (err != RT_OK) {
+        return err;
+    }
+    d->inside = (inside_hosts){.settings = s, .loop = rt_loop_new()};
+    d->inside.stop = rt_wake_new(d->inside.loop, on_hosts_stop, &d->inside);
+    d->inside.brain_wake = rt_wake_new(d->loop, on_agents_news, d);
+    rt_loop_on_signal(d->loop, SIGTERM, on_signal, d);
+    rt_loop_on_signal(d->loop, SIGINT, on_signal, d);
+    rt_loop_on_signal(d->loop, SIGHUP, on_signal, d);
+    d->agents_thread = rt_thread_start("agents", agents_main, &d->inside);
+    return RT_OK;
+}
+
+static int
+run(daemon_state *d)
+{
+    br_host_entry hosts[BR_HOSTS_MAX];
+    rt_err err = start(d, hosts);
+    if (err != RT_OK) {
+        settings_print_findings(&d->settings);
+        fprintf(stderr, "braind: %s: %s\n", rt_err_text(err), rt_err_detail());
+        return exit_code(err);
+    }
+    rt_loop_run(d->loop);
+    if (d->inside.err == RT_OK) {
+        rt_wake_send(d->inside.stop);
+        rt_thread_join(d->agents_thread);
+    } else {
+        settings_print_findings(&d->settings);
+    }
+    err = d->inside.err != RT_OK ? d->inside.err : br_brain_failed(d->brain);
+    return exit_code(err);
+}
+
+static const char *
+default_config(void)
+{
+    return rt_file_exists("config/brain.yaml") ? "config/brain.yaml" : "/etc/cerebro/brain.yaml";
+}
+
+static int
+parse_flags(int argc, char **argv, settings_flags *flags, bool *check)
+{
+    for (int i = 1; i < argc; i++) {
+        bool more = i + 1 < argc;
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        } else if (strcmp(argv[i], "--version") == 0) {
+            puts("braind " CEREBRO_VERSION);
+            return 0;
+        } else if (strcmp(argv[i], "--check") == 0) {
+            *check = true;
+        } else if (strcmp(argv[i], "--config") == 0 && more) {
+            flags->config_file = argv[++i];
+        } else if (strcmp(argv[i], "--set") == 0 && more &&
+                   flags->set_count < RT_COUNT(flags->sets)) {
+            flags->sets[flags->set_count++] = argv[++i];
+        } else {
+            fprintf(stderr, "braind: what is '%s'?\n%s", argv[i], usage);
+            return 2;
+        }
+    }
+    return -1;
+}
+
+static rt_err
+check_playbooks(settings *s)
+{
+    // compiled by the same code as at start, with a state in memory
+    return br_check_playbooks(s->pack, s->playbook_dir, s->diag);
+}
+
+int
+main(int argc, char **argv)
+{
+    settings_flags flags = {.config_file = default_config()};
+    daemon_state *d = rt_new(daemon_state);
+    bool check = false;
+    int code = parse_flags(argc, argv, &flags, &check);
+    if (code >= 0) {
+        return code;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    umask(0077);
+    rt_err err = settings_load(&flags, &d->settings);
+    if (err == RT_OK && check) {
+        err = check_playbooks(&d->settings);
+    }
+    if (err != RT_OK || rt_diag_warnings(d->settings.diag) > 0) {
+        settings_print_findings(&d->settings);
+    }
+    if (err != RT_OK) {
+        fprintf(stderr, "braind: %s%s%s\n", rt_err_text(err),
+                rt_diag_errors(d->settings.diag) > 0 ? "" : ": ",
+                rt_diag_errors(d->settings.diag) > 0 ? "" : rt_err_detail());
+        return EXIT_CONFIG;
+    }
+    if (check) {
+        puts("configuration, pack and playbooks are fine");
+        return 0;
+    }
+    log_level(&d->settings);
+    code = run(d);
+    // no orderly tear-down: nng 1.5.2 can hang when a receiving socket is closed, and everything that
+    // matters is on disk
+    fflush(NULL);
+    _exit(code);
+}

@@ -1,0 +1,341 @@
+// Design notes.
+// Paths of pack and playbooks are relative to brain.yaml, so that a configuration can be moved as a
+// whole; the data directory is relative to the working directory, as for any program. Secrets never
+// stand in YAML: a webhook names a file or an environment variable that holds its key.
+#include "tools/braind/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agents/registry.h"
+#include "runtime/base/alloc.h"
+#include "runtime/seam/file.h"
+
+#define SETTINGS_ARENA_MAX (64u * 1024 * 1024)
+#define SECRET_MAX 256
+
+static const rt_param params[] = {
+#define P(name, type, fallback, min, max, unit, help) \
+    {name, RT_PARAM_##type, fallback, min, max, unit, help},
+#include "tools/braind/params.def"
+#undef P
+};
+
+static const char *const extra_keys[] = {"tenants", "hosts", "webhooks", NULL};
+
+extern char **environ;
+
+static rt_err
+read_file(settings *s, const char *path, rt_str *ret_text)
+{
+    return rt_file_read_all(path, RT_YAML_BYTES_MAX, s->arena, ret_text);
+}
+
+// Directory part of the configuration file, for relative paths in it.
+static const char *
+beside(settings *s, const char *config_file, const char *path)
+{
+    const char *slash = strrchr(config_file, '/');
+    if (path[0] == '/' || slash == NULL) {
+        return path;
+    }
+    return rt_arena_printf(s->arena, "%.*s/%s", (int)(slash - config_file), config_file, path).ptr;
+}
+
+static void
+load_tenant(settings *s, const rt_node *node)
+{
+    static const char *const allowed[] = {"id", "name", "utc_offset", "currency", NULL};
+    RT_IGNORE(rt_node_only(node, allowed, "B1021", s->diag)); // findings are in diag
+    int64_t id = rt_node_i64(node, "id", 0, 1, RT_TENANT_MAX - 1, s->diag);
+    rt_str name = rt_node_str(node, "name", RT_STR(""), s->diag);
+    rt_str offset = rt_node_str(node, "utc_offset", RT_STR("+00:00"), s->diag);
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    bool form = offset.len == 6 && (offset.ptr[0] == '+' || offset.ptr[0] == '-') &&
+                offset.ptr[3] == ':' &&
+                rt_parse_i64((rt_str){offset.ptr + 1, 2}, &hours) == RT_OK &&
+                rt_parse_i64((rt_str){offset.ptr + 4, 2}, &minutes) == RT_OK;
+    if (!form || hours > 14 || minutes > 59) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1022", rt_node_get(node, "utc_offset")->mark,
+                    "for example utc_offset: \"-05:00\"", "not an offset from UTC: '%.*s'",
+                    RT_STR_ARG(offset));
+        return;
+    }
+    if (id == 0 || name.len == 0) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1023", node->mark,
+                    "ids are part of every stored key: never reuse or change one",
+                    "a tenant needs an id and a name");
+        return;
+    }
+    for (size_t i = 0; i < s->tenant_count; i++) {
+        if (s->tenants[i].number == id || rt_str_is(name, s->tenants[i].name)) {
+            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1024", node->mark, NULL,
+                        "tenant id or name stands twice");
+        }
+    }
+    int64_t ms = (hours * 60 + minutes) * 60000 * (offset.ptr[0] == '-' ? -1 : 1);
+    s->tenants[s->tenant_count++] =
+        (br_tenant_config){(uint16_t)id, rt_arena_str(s->arena, name).ptr, ms};
+    s->utc_offset_ms[id] = ms;
+}
+
+static const br_agent_def *
+find_agent(rt_str name)
+{
+    for (size_t i = 0; i < agents_registry_count; i++) {
+        if (rt_str_is(name, agents_registry[i]->name)) {
+            return agents_registry[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+load_host_agent(settings *s, settings_host *host, const rt_node *node)
+{
+    const br_agent_def *agent = find_agent(node->text);
+    if (agent == NULL) {
+        rt_str names[SETTINGS_AGENTS_MAX];
+        char help[96];
+        for (size_t i = 0; i < agents_registry_count; i++) {
+            names[i] = rt_str_of(agents_registry[i]->name);
+        }
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1031", node->mark,
+                    rt_diag_did_you_mean(node->text, names, agents_registry_count, help,
+                                         sizeof(help)),
+                    "no agent '%.*s' in this build", RT_STR_ARG(node->text));
+        return;
+    }
+    for (size_t h = 0; h < s->host_count; h++) {
+        for (size_t a = 0; a < s->hosts[h].agent_count; a++) {
+            if (s->hosts[h].agents[a] == agent) {
+                rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1032", node->mark, NULL,
+                            "agent '%s' runs in host '%s' already", agent->name,
+                            s->hosts[h].name);
+                return;
+            }
+        }
+    }
+    host->agents[host->agent_count++] = agent;
+}
+
+static void
+load_host(settings *s, const rt_node *node)
+{
+    static const char *const allowed[] = {"name", "url", "agents", NULL};
+    RT_IGNORE(rt_node_only(node, allowed, "B1021", s->diag)); // findings are in diag
+    if (s->host_count == BR_HOSTS_MAX) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1033", node->mark, NULL, "at most %d hosts",
+                    BR_HOSTS_MAX);
+        return;
+    }
+    settings_host *host = &s->hosts[s->host_count++];
+    rt_str name = rt_node_str(node, "name", RT_STR("inside"), s->diag);
+    host->name = rt_arena_str(s->arena, name).ptr;
+    rt_str fallback = rt_arena_printf(s->arena, "inproc://agents-%.*s", RT_STR_ARG(name));
+    host->url = rt_arena_str(s->arena, rt_node_str(node, "url", fallback, s->diag)).ptr;
+    host->outside = strncmp(host->url, "inproc://", 9) != 0;
+    const rt_node *agents = rt_node_get(node, "agents");
+    for (const rt_node *a = agents != NULL ? agents->child : NULL; a != NULL; a = a->next) {
+        load_host_agent(s, host, a);
+    }
+}
+
+static const char *
+read_secret(settings *s, const rt_node *node)
+{
+    rt_str file = rt_node_str(node, "secret_file", RT_STR(""), s->diag);
+    rt_str variable = rt_node_str(node, "secret_env", RT_STR(""), s->diag);
+    if (file.len > 0) {
+        rt_str text;
+        const char *path = rt_arena_str(s->arena, file).ptr;
+        if (rt_file_read_all(path, SECRET_MAX, s->arena, &text) != RT_OK) {
+            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1041", node->mark, NULL,
+                        "cannot read the secret file");
+            return NULL;
+        }
+        while (text.len > 0 && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r')) {
+            text.len--;
+        }
+        return rt_arena_str(s->arena, text).ptr;
+    }
+    if (variable.len > 0) {
+        const char *value = getenv(rt_arena_str(s->arena, variable).ptr);
+        if (value == NULL) {
+            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1042", node->mark, NULL,
+                        "environment variable '%.*s' is not set", RT_STR_ARG(variable));
+        }
+        return value;
+    }
+    return NULL;
+}
+
+static void
+load_webhook(settings *s, const rt_node *node)
+{
+    static const char *const allowed[] = {"name",        "url",     "secret_file",
+                                          "secret_env", "timeout", "attempts",    NULL};
+    RT_IGNORE(rt_node_only(node, allowed, "B1021", s->diag)); // findings are in diag
+    if (s->webhook_count == BR_WEBHOOKS_MAX) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1043", node->mark, NULL, "at most %d webhooks",
+                    BR_WEBHOOKS_MAX);
+        return;
+    }
+    br_webhook *webhook = &s->webhooks[s->webhook_count++];
+    webhook->name = rt_arena_str(s->arena, rt_node_str(node, "name", RT_STR(""), s->diag)).ptr;
+    webhook->url = rt_arena_str(s->arena, rt_node_str(node, "url", RT_STR(""), s->diag)).ptr;
+    webhook->secret = read_secret(s, node);
+    webhook->timeout_ms = rt_node_duration_ms(node, "timeout", 10000, s->diag);
+    webhook->attempts = (uint32_t)rt_node_i64(node, "attempts", 4, 1, 20, s->diag);
+}
+
+static void
+each_child(settings *s, const char *key, void (*load)(settings *s, const rt_node *node))
+{
+    const rt_node *list = rt_config_node(s->config, key);
+    for (const rt_node *node = list != NULL ? list->child : NULL; node != NULL; node = node->next) {
+        load(s, node);
+    }
+}
+
+static void
+default_host(settings *s)
+{
+    settings_host *host = &s->hosts[s->host_count++];
+    *host = (settings_host){.name = "inside", .url = "inproc://agents-inside"};
+    for (size_t i = 0; i < agents_registry_count; i++) {
+        host->agents[host->agent_count++] = agents_registry[i];
+    }
+}
+
+static rt_err
+load_pack(settings *s, const char *config_file)
+{
+    s->pack = br_pack_new();
+    const char *core = beside(s, config_file, rt_config_str(s->config, "pack.core"));
+    const char *domain = beside(s, config_file, rt_config_str(s->config, "pack.dir"));
+    rt_err err = br_pack_load_dir(s->pack, core, s->diag);
+    if (err == RT_OK && domain[0] != '\0') {
+        err = br_pack_load_dir(s->pack, domain, s->diag);
+    }
+    return err == RT_OK ? br_pack_finish(s->pack, s->diag) : err;
+}
+
+static rt_err
+load_overrides(settings *s, const char *config_file)
+{
+    const char *path = beside(s, config_file, "agents.yaml");
+    rt_str text;
+    rt_node *root;
+    if (!rt_file_exists(path)) {
+        return RT_OK;
+    }
+    rt_err err = read_file(s, path, &text);
+    if (err == RT_OK) {
+        err = rt_yaml_parse(path, text, s->arena, s->diag, &root);
+    }
+    if (err == RT_OK) {
+        s->overrides = root;
+    }
+    return err;
+}
+
+static void
+resolve_paths(settings *s, const char *config_file)
+{
+    const char *control = rt_config_str(s->config, "doors.control");
+    const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+    s->data_dir = rt_config_str(s->config, "data.dir");
+    s->control_path = control;
+    if (control[0] == '\0') {
+        s->control_path = rt_arena_printf(s->arena, "%s/cerebro/ctl.sock",
+                                          runtime_dir != NULL ? runtime_dir : "/run")
+                              .ptr;
+    }
+    s->halt_file = rt_config_str(s->config, "gate.halt_file");
+    if (s->halt_file[0] == '\0') {
+        s->halt_file = rt_arena_printf(s->arena, "%s/HALT", s->data_dir).ptr;
+    }
+    const char *playbooks = rt_config_str(s->config, "playbooks.dir");
+    s->playbook_dir = playbooks[0] != '\0' ? beside(s, config_file, playbooks) : NULL;
+}
+
+static rt_err
+load_config(settings *s, const settings_flags *flags)
+{
+    rt_str text;
+    rt_err err = read_file(s, flags->config_file, &text);
+    if (err != RT_OK) {
+        return rt_fail(err, "cannot read %s", flags->config_file);
+    }
+    err = rt_config_load_yaml(s->config, flags->config_file, text, s->diag);
+    if (err == RT_OK) {
+        err = rt_config_load_env(s->config, (const char *const *)environ, s->diag);
+    }
+    for (size_t i = 0; i < flags->set_count && err == RT_OK; i++) {
+        const char *equals = strchr(flags->sets[i], '=');
+        rt_str name = {flags->sets[i], equals != NULL ? (size_t)(equals - flags->sets[i]) : 0};
+        err = equals == NULL
+                  ? rt_fail(RT_ECONFIG, "--set wants section.key=value, not %s", flags->sets[i])
+                  : rt_config_set(s->config, name, rt_str_of(equals + 1), "--set", s->diag);
+    }
+    return err;
+}
+
+rt_err
+settings_load(const settings_flags *flags, settings *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    ret->diag = rt_diag_new();
+    ret->arena = rt_arena_new(SETTINGS_ARENA_MAX);
+    ret->config = rt_config_new(params, RT_COUNT(params), extra_keys);
+    rt_err err = load_config(ret, flags);
+    if (err != RT_OK) {
+        return err;
+    }
+    each_child(ret, "tenants", load_tenant);
+    each_child(ret, "hosts", load_host);
+    each_child(ret, "webhooks", load_webhook);
+    if (ret->tenant_count == 0) {
+        ret->tenants[ret->tenant_count++] = (br_tenant_config){1, "demo", 0};
+    }
+    if (ret->host_count == 0) {
+        default_host(ret);
+    }
+    resolve_paths(ret, flags->config_file);
+    err = load_overrides(ret, flags->config_file);
+    if (err == RT_OK) {
+        err = load_pack(ret, flags->config_file);
+    }
+    if (err == RT_OK && rt_diag_errors(ret->diag) > 0) {
+        err = RT_ECONFIG;
+    }
+    return err;
+}
+
+void
+settings_free(settings *s)
+{
+    br_pack_free(s->pack);
+    rt_config_free(s->config);
+    rt_diag_free(s->diag);
+    rt_arena_free(s->arena);
+}
+
+void
+settings_print_findings(const settings *s)
+{
+    rt_text text;
+    rt_text_init(&text, 1024 * 1024);
+    rt_diag_render(s->diag, &text);
+    fwrite(text.ptr != NULL ? text.ptr : "", 1, text.len, stderr);
+    rt_text_fini(&text);
+}
+
+const char *
+settings_host_dir(settings *s, const settings_host *host)
+{
+    return rt_arena_printf(s->arena, "%s/agents/%s", s->data_dir, host->name).ptr;
+}
