@@ -71,7 +71,7 @@ _Static_assert(sizeof(clock_row) == 24, "clock_row has padding");
 _Static_assert(sizeof(tally_row) == sizeof(anomaly_tally) + 16, "tally_row has padding");
 _Static_assert(sizeof(anomaly_series) == (2 * ANOMALY_SLOTS + 2) * 24 + sizeof(br_ewma_z) +
                                              sizeof(br_cusum) + sizeof(br_quantile_fence) +
-                                             sizeof(br_vote) + sizeof(anomaly_tally) + 48,
+                                             sizeof(br_vote) + 2 * sizeof(anomaly_tally) + 40,
                "anomaly_series has padding");
 _Static_assert(sizeof(series_row) == sizeof(anomaly_series) + 8 + SCOPE_MAX,
                "series_row has padding");

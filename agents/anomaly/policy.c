@@ -25,6 +25,7 @@
 #define BASE_HALF_LIFE_MS (14 * DAY_MS)
 #define HOUR_MS INT64_C(3600000)
 #define SLOT_TRIALS 20.0       // cases of the whole series that count for an hour without own ones
+#define SLOT_TRIALS_MIN 10.0   // cases of an hour before it is judged by them
 #define BASE_TRIALS_MIN 100.0  // cases before a ratio or a mean is judged at all
 #define SLOT_DAYS_MIN 2.9      // days on which an hour was seen before its count is judged
 #define SPREAD_USUAL 0.2       // day-to-day spread of an hour's count, relative, before it is known
@@ -34,11 +35,21 @@
 #define VARIANCE_MIN 0.01
 #define ANSCOMBE 0.375
 
-#define SPIKE_SDS 3.5
-#define SHIFT_SDS 6.0
-#define FENCE_REACH 2.7
 #define NORMAL_Q90 1.2816 // the 90 % quantile of a normal, in standard deviations
-#define RANGE_SDS SPIKE_SDS
+#define RANGE_SDS 3.0     // of what is reported as expected of counts, ratios and means
+
+// How far is too far, in standard deviations, and how many values teach that.
+typedef struct fences {
+    double spike;
+    double shift;
+    double fence;
+    uint32_t warmup_count;
+} fences;
+
+// A few judgements a day, on a scale known beforehand.
+static const fences few = {.spike = 3.0, .shift = 5.0, .fence = 3.1, .warmup_count = 12};
+// Up to a judgement a minute, on a scale to be learned: a tail of one in ten thousand comes weekly.
+static const fences many = {.spike = 4.5, .shift = 8.0, .fence = 4.5, .warmup_count = 40};
 
 static const anomaly_watch watches[ANOMALY_WATCHES] = {
     [ANOMALY_CARRIER_LATE] = {.metric = "carrier.late_rate",
@@ -160,7 +171,7 @@ mute_wrong_side(br_reading *reading, int direction)
 }
 
 static rt_err
-read_point(anomaly_series *series, const point *p, uint32_t warmup_count,
+read_point(anomaly_series *series, const point *p, const fences *f,
            br_reading readings[ANOMALY_DETECTORS])
 {
     br_ewma_z_config spike = BR_EWMA_Z_DEFAULTS;
@@ -168,15 +179,15 @@ read_point(anomaly_series *series, const point *p, uint32_t warmup_count,
     br_quantile_fence_config fence = BR_QUANTILE_FENCE_DEFAULTS;
     rt_err err;
 
-    spike.threshold = SPIKE_SDS;
+    spike.threshold = f->spike;
     spike.sd_min = p->sd_min;
-    spike.warmup_count = warmup_count;
-    shift.threshold = SHIFT_SDS;
+    spike.warmup_count = f->warmup_count;
+    shift.threshold = f->shift;
     shift.sd_min = p->sd_min;
-    shift.warmup_count = warmup_count;
-    fence.reach = FENCE_REACH;
+    shift.warmup_count = f->warmup_count;
+    fence.reach = f->fence / NORMAL_Q90;
     fence.spread_min = NORMAL_Q90 * p->sd_min;
-    fence.warmup_count = warmup_count;
+    fence.warmup_count = f->warmup_count;
     err = br_ewma_z_add(&series->spike, &spike, p->x, &readings[0]);
     if (err == RT_OK) {
         err = br_cusum_add(&series->shift, &shift, p->x, &readings[1]);
@@ -216,12 +227,12 @@ follow_up(anomaly_series *series, const anomaly_config *config, const br_verdict
 }
 
 static rt_err
-judge(anomaly_series *series, const anomaly_config *config, const point *p, uint32_t warmup_count,
+judge(anomaly_series *series, const anomaly_config *config, const point *p, const fences *f,
       anomaly_finding *finding, br_verdict *ret_verdict)
 {
     br_vote_config vote = BR_VOTE_DEFAULTS;
     br_reading readings[ANOMALY_DETECTORS];
-    rt_err err = read_point(series, p, warmup_count, readings);
+    rt_err err = read_point(series, p, f, readings);
 
     vote.votes_needed = config->votes_needed;
     vote.refractory_ms = config->refractory_ms;
@@ -308,7 +319,7 @@ judge_count(anomaly_series *series, const anomaly_watch *watch, const anomaly_co
     series->open = (anomaly_tally){0};
     series->open_expected = 0;
     series->open_variance = 0;
-    return judge(series, config, &p, 12, finding, &verdict);
+    return judge(series, config, &p, &few, finding, &verdict);
 }
 
 // The slot of a moment: local hour, on working days, Saturdays or Sundays.
@@ -335,12 +346,12 @@ slot_variance(const anomaly_slot *slot, double usual, double days, int64_t at_ms
 }
 
 static rt_err
-close_hour(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
-           anomaly_finding *finding)
+close_count(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
+            anomaly_finding *finding)
 {
     int64_t at_ms = series->hour_at_ms;
     anomaly_slot *slot = &series->slots[slot_of(at_ms, config->utc_offset_ms)];
-    double hits = series->hour_hits;
+    double hits = series->hour.hits;
     double days = br_decayed_weight(&slot->mean, at_ms, BASE_HALF_LIFE_MS);
     double usual = br_decayed_mean(&slot->mean, at_ms, BASE_HALF_LIFE_MS, 0, 0);
     double variance = days > 0 ? slot_variance(slot, usual, days, at_ms) : 0;
@@ -363,37 +374,23 @@ close_hour(anomaly_series *series, const anomaly_watch *watch, const anomaly_con
 }
 
 static rt_err
-add_count(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
-          const anomaly_tally *tally, int64_t at_ms, anomaly_finding *finding)
+learn_ratio(anomaly_series *series, br_decayed *slot)
 {
-    int64_t hour_at_ms = at_ms - at_ms % HOUR_MS;
-    rt_err err = RT_OK;
+    double rate = series->hour.hits / series->hour.trials;
+    double weight = series->hour.trials * learning_weight(series);
+    rt_err err = br_decayed_add(slot, series->hour_at_ms, rate, weight, BASE_HALF_LIFE_MS);
 
-    if (series->hour_at_ms != 0 && hour_at_ms > series->hour_at_ms) {
-        err = close_hour(series, watch, config, finding);
-        series->hour_hits = 0;
-    }
-    series->hour_at_ms = RT_MAX(hour_at_ms, series->hour_at_ms);
-    series->hour_hits += tally->hits;
-    return err;
+    return err == RT_OK ? br_decayed_add(&series->overall, series->hour_at_ms, rate, weight,
+                                         BASE_HALF_LIFE_MS)
+                        : err;
 }
 
 static rt_err
-learn_ratio(anomaly_series *series, br_decayed *slot, const anomaly_tally *tally, int64_t at_ms)
+close_ratio(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
+            anomaly_finding *finding)
 {
-    double rate = tally->hits / tally->trials;
-    double weight = tally->trials * learning_weight(series);
-    rt_err err = br_decayed_add(slot, at_ms, rate, weight, BASE_HALF_LIFE_MS);
-
-    return err == RT_OK
-               ? br_decayed_add(&series->overall, at_ms, rate, weight, BASE_HALF_LIFE_MS)
-               : err;
-}
-
-static rt_err
-add_ratio(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
-          const anomaly_tally *tally, int64_t at_ms, anomaly_finding *finding)
-{
+    int64_t at_ms = series->hour_at_ms;
+    anomaly_tally hour = series->hour;
     br_decayed *slot = &series->slots[slot_of(at_ms, config->utc_offset_ms)].mean;
     double known = br_decayed_weight(&series->overall, at_ms, BASE_HALF_LIFE_MS);
     double known_now = br_decayed_weight(slot, at_ms, BASE_HALF_LIFE_MS);
@@ -401,20 +398,43 @@ add_ratio(anomaly_series *series, const anomaly_watch *watch, const anomaly_conf
     double usual_now = br_decayed_mean(slot, at_ms, BASE_HALF_LIFE_MS, usual, SLOT_TRIALS);
     rt_err err = RT_OK;
 
-    if (tally->trials <= 0) {
+    if (hour.trials <= 0) {
         return RT_OK;
     }
-    err = learn_ratio(series, slot, tally, at_ms);
-    if (err != RT_OK || known < BASE_TRIALS_MIN || known_now < SLOT_TRIALS) {
+    err = learn_ratio(series, slot);
+    if (err != RT_OK || known < BASE_TRIALS_MIN || known_now < SLOT_TRIALS_MIN) {
         return err;
     }
-    series->open.hits += tally->hits;
-    series->open.trials += tally->trials;
-    series->open_expected += usual_now * tally->trials;
+    series->open.hits += hour.hits;
+    series->open.trials += hour.trials;
+    series->open_expected += usual_now * hour.trials;
     if (series->open.trials < config->min_trials) {
         return RT_OK;
     }
     return judge_count(series, watch, config, at_ms, finding);
+}
+
+// Counts and ratios are gathered hour by hour, so that what is expected of an hour was learned on
+// other days.
+static rt_err
+add_by_hour(anomaly_series *series, const anomaly_watch *watch, const anomaly_config *config,
+            const anomaly_tally *tally, int64_t at_ms, anomaly_finding *finding)
+{
+    int64_t hour_at_ms = at_ms - at_ms % HOUR_MS;
+    rt_err err = RT_OK;
+
+    if (!isfinite(tally->hits) || !isfinite(tally->trials)) {
+        return rt_fail(RT_EINVAL, "%g hits among %g trials", tally->hits, tally->trials);
+    }
+    if (series->hour_at_ms != 0 && hour_at_ms > series->hour_at_ms) {
+        err = watch->measure == ANOMALY_COUNT ? close_count(series, watch, config, finding)
+                                              : close_ratio(series, watch, config, finding);
+        series->hour = (anomaly_tally){0};
+    }
+    series->hour_at_ms = RT_MAX(hour_at_ms, series->hour_at_ms);
+    series->hour.hits += tally->hits;
+    series->hour.trials += tally->trials;
+    return err;
 }
 
 // --- means and levels ---
@@ -439,7 +459,7 @@ judge_mean(anomaly_series *series, const anomaly_watch *watch, const anomaly_con
     finding->low = usual - MEAN_TOLERANCE - RANGE_SDS * sd;
     finding->high = usual + MEAN_TOLERANCE + RANGE_SDS * sd;
     series->open = (anomaly_tally){0};
-    return judge(series, config, &p, 12, finding, &verdict);
+    return judge(series, config, &p, &few, finding, &verdict);
 }
 
 static rt_err
@@ -512,7 +532,7 @@ add_level(anomaly_series *series, const anomaly_watch *watch, const anomaly_conf
     if (tally->trials <= 0) {
         return RT_OK;
     }
-    err = judge(series, config, &p, 40, finding, &verdict);
+    err = judge(series, config, &p, &many, finding, &verdict);
     if (err == RT_OK) {
         finding->value = value;
         finding->low = from_scale(watch->scale, verdict.low);
@@ -532,10 +552,8 @@ anomaly_series_add(anomaly_series *series, const anomaly_watch *watch,
     RT_ASSERT(series != NULL && watch != NULL && config != NULL && tally != NULL);
     switch (watch->measure) {
     case ANOMALY_COUNT:
-        err = add_count(series, watch, config, tally, at_ms, &finding);
-        break;
     case ANOMALY_RATIO:
-        err = add_ratio(series, watch, config, tally, at_ms, &finding);
+        err = add_by_hour(series, watch, config, tally, at_ms, &finding);
         break;
     case ANOMALY_MEAN:
         err = add_mean(series, watch, config, tally, at_ms, &finding);

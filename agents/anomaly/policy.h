@@ -25,7 +25,7 @@
 
 typedef enum anomaly_measure {
     ANOMALY_COUNT, // how many an hour; compared with the same hour on the same kind of day
-    ANOMALY_RATIO, // hits among trials; likewise
+    ANOMALY_RATIO, // hits among the trials of an hour; likewise
     ANOMALY_MEAN,  // mean of what was measured in trials
     ANOMALY_LEVEL, // a sampled value
 } anomaly_measure;
@@ -102,7 +102,7 @@ typedef struct anomaly_series {
     anomaly_tally open; // gathered since the last judgement
     double open_expected;
     double open_variance;
-    double hour_hits; // COUNT: of the hour that is not over yet
+    anomaly_tally hour; // COUNT, RATIO: of the hour that is not over yet
     int64_t hour_at_ms;
     uint32_t severity; // br_severity of the anomaly that is on, 0 = none
     uint32_t calm;     // judgements in range since

@@ -11,17 +11,14 @@
 // Contacts are counted when a decision says that a contact won, whoever proposed it: what was only
 // proposed has bothered nobody.
 
-#include "agents/customer/policy.h"
+#include "agents/customer/config.h"
+#include "agents/customer/rows.h"
 #include "brain/agent/agent.h"
-#include "brain/agent/fifo.h"
-#include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 
-#define ID_MAX RT_EVENT_SUBJECT_MAX
 #define HOLD_PREFIX "hold/"
 #define CHOICE_MODEL "next-best-action"
 #define CHURN_MODEL "churn-risk"
-#define FORGET_PER_EVENT 4 // old rows removed per event, so that no event pays for all
 
 typedef enum slot_name {
     CREATED_CUSTOMER,
@@ -80,48 +77,11 @@ static const struct {
 };
 
 typedef struct customer_state {
-    rt_table *profiles;
-    rt_table *orders;
-    rt_table *rewards;
-    rt_table *work;
+    customer_rows rows;
     customer_config config;
-    int64_t order_keep_ms;
-    int64_t orders_max;
-    int64_t reward_window_ms;
-    int64_t decisions_max;
     int64_t morning_spread_ms;
     int slots[SLOT_COUNT];
 } customer_state;
-
-// Stored up to the end of the customer's id.
-typedef struct order_row {
-    int64_t first_ms;
-    int64_t promised_ms;
-    int64_t delivered_ms;
-    int64_t cancelled_ms;
-    double value_cop;
-    char customer[ID_MAX];
-} order_row;
-
-typedef struct rewards_row {
-    uint64_t update_count;
-    br_decayed options[CUSTOMER_OPTIONS];
-} rewards_row;
-
-typedef struct awaited_row {
-    uint32_t trigger;
-    uint32_t segment;
-    uint32_t option;
-    uint32_t rewarded;
-} awaited_row;
-
-typedef struct held_row {
-    customer_case what;
-    uint32_t customer_len;
-    uint32_t order_len;
-    char customer[ID_MAX];
-    char order[ID_MAX];
-} held_row;
 
 // One case with whose it is.
 typedef struct subject {
@@ -143,12 +103,6 @@ slot_str(const customer_state *st, const rt_event *event, slot_name name)
     return value.kind == RT_KIND_STR ? value.s : (rt_str){NULL, 0};
 }
 
-static bool
-usable_id(rt_str id)
-{
-    return id.len > 0 && id.len <= ID_MAX;
-}
-
 static rt_str
 subject_key(const rt_event *event, const char *kind)
 {
@@ -156,70 +110,10 @@ subject_key(const rt_event *event, const char *kind)
     rt_str key;
 
     if (rt_subject_split(event->subject, &found, &key) && rt_str_is(found, kind) &&
-        usable_id(key)) {
+        customer_usable_id(key)) {
         return key;
     }
     return (rt_str){NULL, 0};
-}
-
-static bool
-read_order(const customer_state *st, rt_tenant tenant, rt_str order, order_row *ret_row,
-           rt_str *ret_customer)
-{
-    rt_key key = rt_key_text(tenant, order);
-    rt_bytes row;
-    size_t head = offsetof(order_row, customer);
-
-    memset(ret_row, 0, sizeof(*ret_row));
-    *ret_customer = (rt_str){NULL, 0};
-    if (!usable_id(order) || !rt_table_get(st->orders, rt_key_bytes(&key), &row) ||
-        row.len < head || row.len > sizeof(*ret_row)) {
-        return false;
-    }
-    memcpy(ret_row, row.ptr, row.len);
-    *ret_customer = (rt_str){ret_row->customer, row.len - head};
-    return true;
-}
-
-static void
-forget_orders(const customer_state *st, rt_tenant tenant, int64_t now_ms)
-{
-    br_fifo queue = {st->work, tenant, "orders"};
-    int64_t at_ms;
-    rt_bytes id;
-
-    for (int i = 0; i < FORGET_PER_EVENT && br_fifo_head(queue, &at_ms, &id); i++) {
-        if (now_ms - at_ms < st->order_keep_ms &&
-            br_fifo_count(queue) <= (uint64_t)st->orders_max) {
-            return;
-        }
-        rt_key key = rt_key_text(tenant, rt_str_of_bytes(id));
-        (void)rt_table_del(st->orders, rt_key_bytes(&key)); // its absence is what we want
-        br_fifo_pop(queue);
-    }
-}
-
-static void
-write_order(const customer_state *st, const rt_event *event, rt_str order, order_row *row,
-            rt_str customer)
-{
-    rt_key key = rt_key_text(event->tenant, order);
-    rt_bytes before;
-
-    if (!usable_id(order) || customer.len > ID_MAX) {
-        return;
-    }
-    if (!rt_table_get(st->orders, rt_key_bytes(&key), &before)) {
-        row->first_ms = event->at_ms;
-        br_fifo_push((br_fifo){st->work, event->tenant, "orders"}, event->at_ms,
-                     rt_bytes_of_str(order));
-    }
-    if (customer.len > 0) {
-        memmove(row->customer, customer.ptr, customer.len);
-    }
-    rt_table_put(st->orders, rt_key_bytes(&key),
-                 (rt_bytes){(const uint8_t *)row, offsetof(order_row, customer) + customer.len});
-    forget_orders(st, event->tenant, event->at_ms);
 }
 
 // Who it concerns: the event says so, else the order's row, else what the brain remembers.
@@ -227,106 +121,28 @@ static rt_str
 customer_of(const customer_state *st, const rt_event *event, rt_str given, rt_str order,
             rt_arena *arena)
 {
-    order_row row;
+    customer_order row;
     rt_str known;
     rt_value context;
 
-    if (usable_id(given)) {
+    if (customer_usable_id(given)) {
         return given;
     }
-    if (read_order(st, event->tenant, order, &row, &known) && known.len > 0) {
+    if (customer_order_read(&st->rows, event->tenant, order, &row, &known) && known.len > 0) {
         return rt_arena_str(arena, known);
     }
     context = rt_event_context(event, "order.customer_id");
-    return context.kind == RT_KIND_STR && usable_id(context.s) ? context.s : (rt_str){NULL, 0};
+    if (context.kind == RT_KIND_STR && customer_usable_id(context.s)) {
+        return context.s;
+    }
+    return (rt_str){NULL, 0};
 }
 
-// The pointer lasts until the profiles table changes next.
+// The pointer lasts until the profiles change next.
 static customer_profile *
 profile_of(const customer_state *st, const rt_event *event, rt_str customer)
 {
-    rt_key key = rt_key_text(event->tenant, customer);
-    bool created;
-    customer_profile *profile =
-        rt_table_edit(st->profiles, rt_key_bytes(&key), sizeof(*profile), &created);
-
-    if (created) {
-        profile->version = CUSTOMER_PROFILE_VERSION;
-        profile->first_ms = event->time_ms;
-    }
-    profile->last_ms = RT_MAX(profile->last_ms, event->time_ms);
-    return profile;
-}
-
-static rt_key
-rewards_key(rt_tenant tenant, uint32_t trigger, uint32_t segment)
-{
-    rt_key key = rt_key_of(tenant);
-
-    rt_key_u64(&key, trigger);
-    rt_key_u64(&key, segment);
-    return key;
-}
-
-static rewards_row
-read_rewards(const customer_state *st, rt_tenant tenant, uint32_t trigger, uint32_t segment)
-{
-    rt_key key = rewards_key(tenant, trigger, segment);
-    rewards_row found;
-    rt_bytes row;
-
-    memset(&found, 0, sizeof(found));
-    if (rt_table_get(st->rewards, rt_key_bytes(&key), &row) && row.len == sizeof(found)) {
-        memcpy(&found, row.ptr, sizeof(found));
-    }
-    return found;
-}
-
-static rt_key
-awaited_key(rt_tenant tenant, uint64_t seq)
-{
-    rt_key key = rt_key_of(tenant);
-
-    rt_key_str(&key, RT_STR("d"));
-    rt_key_u64(&key, seq);
-    return key;
-}
-
-static void
-forget_decisions(const customer_state *st, rt_tenant tenant, int64_t now_ms)
-{
-    br_fifo queue = {st->work, tenant, "decisions"};
-    int64_t at_ms;
-    rt_bytes value;
-    uint64_t seq;
-
-    for (int i = 0; i < FORGET_PER_EVENT && br_fifo_head(queue, &at_ms, &value); i++) {
-        if (value.len == sizeof(seq) && now_ms - at_ms < st->reward_window_ms &&
-            br_fifo_count(queue) <= (uint64_t)st->decisions_max) {
-            return;
-        }
-        if (value.len == sizeof(seq)) {
-            memcpy(&seq, value.ptr, sizeof(seq));
-            rt_key key = awaited_key(tenant, seq);
-            (void)rt_table_del(st->work, rt_key_bytes(&key)); // its absence is what we want
-        }
-        br_fifo_pop(queue);
-    }
-}
-
-// Remembers what was chosen for this event until its reward comes.
-static void
-await_reward(const customer_state *st, const rt_event *event, const customer_case *what,
-             customer_segment segment, customer_option option)
-{
-    rt_key key = awaited_key(event->tenant, event->seq);
-    awaited_row row = {what->trigger, (uint32_t)segment, (uint32_t)option, 0};
-    uint64_t seq = event->seq;
-
-    rt_table_put(st->work, rt_key_bytes(&key), (rt_bytes){(const uint8_t *)&row, sizeof(row)});
-    br_fifo_push((br_fifo){st->work, event->tenant, "decisions"}, event->at_ms,
-                 (rt_bytes){(const uint8_t *)&seq, sizeof(seq)});
-    forget_decisions(st, event->tenant, event->at_ms);
+    return customer_profile_edit(&st->rows, event->tenant, customer, event->time_ms);
 }
 
 static rt_str
@@ -337,29 +153,19 @@ hold_key(rt_arena *arena, const subject *who)
     return rt_arena_printf(arena, HOLD_PREFIX "%.*s", RT_STR_ARG(name));
 }
 
-// Puts the case aside until the quiet hours end. The mornings' first minutes are spread by customer,
-// so that the executors do not get a whole night at once.
+// Puts the case aside until the quiet hours end. The morning's first minutes are spread by
+// customer, so that the executors do not get a whole night at once.
 static rt_err
 hold(br_agent *self, const customer_state *st, const rt_event *event, const customer_case *what,
      const subject *who, int64_t until_ms)
 {
     rt_str name = hold_key(br_agent_arena(self), who);
-    rt_key key = rt_key_pair(event->tenant, RT_STR("h"), name);
-    held_row row;
     uint64_t spread = st->morning_spread_ms > 0 ? (uint64_t)st->morning_spread_ms : 1;
 
     if (name.len == 0) {
         return RT_ENOMEM;
     }
-    memset(&row, 0, sizeof(row));
-    row.what = *what;
-    row.customer_len = (uint32_t)who->customer.len;
-    row.order_len = (uint32_t)who->order.len;
-    memcpy(row.customer, who->customer.ptr, who->customer.len);
-    if (who->order.len > 0) {
-        memcpy(row.order, who->order.ptr, who->order.len);
-    }
-    rt_table_put(st->work, rt_key_bytes(&key), (rt_bytes){(const uint8_t *)&row, sizeof(row)});
+    customer_hold(&st->rows, event->tenant, name, what, who->customer, who->order);
     until_ms += (int64_t)(rt_hash64(rt_bytes_of_str(who->customer), 0) % spread);
     return br_timer_set(self, name, until_ms, event->subject);
 }
@@ -497,7 +303,8 @@ say(br_agent *self, const customer_state *st, const rt_event *event,
     const subject *who)
 {
     customer_segment segment = customer_segment_of(&st->config, profile, event->at_ms);
-    rewards_row learned = read_rewards(st, event->tenant, what->trigger, segment);
+    customer_rewards learned =
+        customer_rewards_read(&st->rows, event->tenant, what->trigger, segment);
     double churn = customer_churn_risk(&st->config, profile, event->at_ms);
     rt_err err = predict(self, CHOICE_MODEL, learned.update_count, (choice->mean + 1.0) / 2.0,
                          NULL, 0);
@@ -509,7 +316,8 @@ say(br_agent *self, const customer_state *st, const rt_event *event,
         err = propose(self, st, event, profile, what, choice, segment, learned.update_count, who);
     }
     if (err == RT_OK) {
-        await_reward(st, event, what, segment, choice->option);
+        customer_awaited awaited = {what->trigger, segment, choice->option, 0};
+        customer_await(&st->rows, event->tenant, event->seq, event->at_ms, &awaited);
     }
     return err;
 }
@@ -519,26 +327,26 @@ static rt_err
 decide(br_agent *self, const customer_state *st, const rt_event *event, customer_case *what,
        const subject *who)
 {
-    order_row order;
+    customer_order order;
     rt_str owner;
     customer_profile profile;
     customer_segment segment;
     customer_choice choice;
-    rewards_row learned;
+    customer_rewards learned;
     int64_t quiet_until;
 
-    if (!usable_id(who->customer)) {
+    if (!customer_usable_id(who->customer)) {
         return RT_OK; // nobody to decide about
     }
-    if (read_order(st, event->tenant, who->order, &order, &owner)) {
+    if (customer_order_read(&st->rows, event->tenant, who->order, &order, &owner)) {
         what->delivered_ms = order.delivered_ms;
         what->cancelled = order.cancelled_ms != 0;
         what->value_cop = what->value_cop > 0.0 ? what->value_cop : order.value_cop;
     }
-    what->has_order = usable_id(who->order);
+    what->has_order = customer_usable_id(who->order);
     profile = *profile_of(st, event, who->customer);
     segment = customer_segment_of(&st->config, &profile, event->at_ms);
-    learned = read_rewards(st, event->tenant, what->trigger, segment);
+    learned = customer_rewards_read(&st->rows, event->tenant, what->trigger, segment);
     if (customer_moot(what) || !customer_deserves(what)) {
         return RT_OK;
     }
@@ -560,15 +368,16 @@ on_order_created(br_agent *self, void *state, const rt_event *event)
     rt_str customer = slot_str(st, event, CREATED_CUSTOMER);
     rt_str order = subject_key(event, "order");
     double value = rt_value_as_f64(slot(st, event, CREATED_VALUE), 0.0);
-    order_row row;
+    customer_order row;
     rt_str owner;
-    bool again = read_order(st, event->tenant, order, &row, &owner);
+    bool again = customer_order_read(&st->rows, event->tenant, order, &row, &owner) &&
+                 row.promised_ms != 0;
 
     (void)self;
     row.promised_ms = rt_value_as_i64(slot(st, event, CREATED_PROMISED), 0);
     row.value_cop = value;
-    write_order(st, event, order, &row, customer);
-    if (usable_id(customer) && !again) {
+    customer_order_write(&st->rows, event->tenant, event->at_ms, order, &row, customer);
+    if (customer_usable_id(customer) && !again) {
         customer_note_order(profile_of(st, event, customer), event->time_ms, value);
     }
     return RT_OK;
@@ -581,11 +390,11 @@ on_order_delivered(br_agent *self, void *state, const rt_event *event)
     rt_str order = subject_key(event, "order");
     rt_str customer = customer_of(st, event, slot_str(st, event, DELIVERED_CUSTOMER), order,
                                   br_agent_arena(self));
-    order_row row;
+    customer_order row;
     rt_str owner;
     customer_profile *profile;
 
-    (void)read_order(st, event->tenant, order, &row, &owner); // an unknown order starts empty
+    (void)customer_order_read(&st->rows, event->tenant, order, &row, &owner); // may be new to us
     if (row.promised_ms == 0) {
         row.promised_ms = rt_value_as_i64(rt_event_context(event, "order.promised_at"), 0);
     }
@@ -593,8 +402,8 @@ on_order_delivered(br_agent *self, void *state, const rt_event *event)
         return RT_OK; // told twice
     }
     row.delivered_ms = event->time_ms;
-    write_order(st, event, order, &row, customer);
-    if (usable_id(customer)) {
+    customer_order_write(&st->rows, event->tenant, event->at_ms, order, &row, customer);
+    if (customer_usable_id(customer)) {
         profile = profile_of(st, event, customer);
         profile->delivered++;
         profile->late += row.promised_ms != 0 && event->time_ms > row.promised_ms ? 1 : 0;
@@ -611,16 +420,16 @@ on_order_cancelled(br_agent *self, void *state, const rt_event *event)
     subject who = {customer_of(st, event, slot_str(st, event, CANCELLED_CUSTOMER), order, arena),
                    order};
     customer_case what = {.trigger = CUSTOMER_CANCELLED, .happened_ms = event->time_ms};
-    order_row row;
+    customer_order row;
     rt_str owner;
 
-    (void)read_order(st, event->tenant, order, &row, &owner); // an unknown order starts empty
+    (void)customer_order_read(&st->rows, event->tenant, order, &row, &owner); // may be new to us
     if (row.cancelled_ms != 0) {
         return RT_OK; // told twice
     }
     row.cancelled_ms = event->time_ms;
-    write_order(st, event, order, &row, who.customer);
-    if (usable_id(who.customer)) {
+    customer_order_write(&st->rows, event->tenant, event->at_ms, order, &row, who.customer);
+    if (customer_usable_id(who.customer)) {
         profile_of(st, event, who.customer)->cancelled++;
     }
     return decide(self, st, event, &what, &who);
@@ -660,7 +469,7 @@ on_delivery_failed(br_agent *self, void *state, const rt_event *event)
         .attempt = (int32_t)rt_value_as_i64(slot(st, event, FAILED_ATTEMPT), 1),
     };
 
-    if (usable_id(who.customer)) {
+    if (customer_usable_id(who.customer)) {
         profile_of(st, event, who.customer)->failed_attempts++;
     }
     return decide(self, st, event, &what, &who);
@@ -679,7 +488,7 @@ on_issue_reported(br_agent *self, void *state, const rt_event *event)
     customer_profile *profile;
     rt_err err = RT_OK;
 
-    if (usable_id(who.customer)) {
+    if (customer_usable_id(who.customer)) {
         profile = profile_of(st, event, who.customer);
         profile->issues_open++;
         profile->issues_total++;
@@ -697,7 +506,7 @@ on_issue_resolved(br_agent *self, void *state, const rt_event *event)
     customer_profile *profile;
 
     (void)self;
-    if (!usable_id(customer)) {
+    if (!customer_usable_id(customer)) {
         return RT_OK;
     }
     profile = profile_of(st, event, customer);
@@ -719,7 +528,7 @@ on_customer_inquiry(br_agent *self, void *state, const rt_event *event)
     customer_profile *profile;
     rt_err err = RT_OK;
 
-    if (!usable_id(who.customer)) {
+    if (!customer_usable_id(who.customer)) {
         return RT_OK;
     }
     profile = profile_of(st, event, who.customer);
@@ -744,7 +553,7 @@ on_customer_feedback(br_agent *self, void *state, const rt_event *event)
     customer_profile *profile;
     rt_err err;
 
-    if (!usable_id(who.customer)) {
+    if (!customer_usable_id(who.customer)) {
         return RT_OK;
     }
     profile = profile_of(st, event, who.customer);
@@ -760,7 +569,7 @@ on_customer_lost(br_agent *self, void *state, const rt_event *event)
     rt_str customer = subject_key(event, "customer");
 
     (void)self;
-    if (usable_id(customer)) {
+    if (customer_usable_id(customer)) {
         profile_of(st, event, customer)->lost_ms = event->time_ms;
     }
     return RT_OK;
@@ -771,76 +580,57 @@ on_decision_rewarded(br_agent *self, void *state, const rt_event *event)
 {
     const customer_state *st = state;
     uint64_t seq = (uint64_t)rt_value_as_i64(slot(st, event, REWARDED_SEQ), 0);
-    rt_key key = awaited_key(event->tenant, seq);
-    awaited_row awaited;
-    rewards_row *learned;
-    rt_bytes row;
-    bool created;
+    customer_awaited awaited;
+    customer_rewards *learned;
     bool first;
 
     (void)self;
-    if (!rt_table_get(st->work, rt_key_bytes(&key), &row) || row.len != sizeof(awaited)) {
+    if (!customer_awaited_read(&st->rows, event->tenant, seq, &awaited)) {
         return RT_OK; // somebody else's decision
     }
-    memcpy(&awaited, row.ptr, sizeof(awaited));
     if (awaited.option >= CUSTOMER_OPTIONS) {
         return rt_fail(RT_ECORRUPT, "awaited decision %llu has option %u",
                        (unsigned long long)seq, awaited.option);
     }
     first = awaited.rewarded == 0;
     awaited.rewarded = 1;
-    rt_table_put(st->work, rt_key_bytes(&key),
-                 (rt_bytes){(const uint8_t *)&awaited, sizeof(awaited)});
-    key = rewards_key(event->tenant, awaited.trigger, awaited.segment);
-    learned = rt_table_edit(st->rewards, rt_key_bytes(&key), sizeof(*learned), &created);
+    customer_awaited_write(&st->rows, event->tenant, seq, &awaited);
+    learned = customer_rewards_edit(&st->rows, event->tenant, awaited.trigger, awaited.segment);
     learned->update_count++;
     return customer_learn(&st->config, &learned->options[awaited.option],
                           rt_value_as_f64(slot(st, event, REWARDED_REWARD), 0.0), first,
                           event->at_ms);
 }
 
+// The night is over: what was held is decided anew.
 static rt_err
 on_timer_fired(br_agent *self, void *state, const rt_event *event)
 {
     const customer_state *st = state;
-    rt_key key = rt_key_pair(event->tenant, RT_STR("h"), slot_str(st, event, TIMER_KEY));
-    held_row row;
-    rt_bytes found;
+    customer_held held;
     subject who;
 
-    if (!rt_table_get(st->work, rt_key_bytes(&key), &found) || found.len != sizeof(row)) {
+    if (!customer_held_take(&st->rows, event->tenant, slot_str(st, event, TIMER_KEY), &held)) {
         return RT_OK;
     }
-    memcpy(&row, found.ptr, sizeof(row));
-    (void)rt_table_del(st->work, rt_key_bytes(&key)); // decided now, one way or the other
-    if (row.customer_len > ID_MAX || row.order_len > ID_MAX) {
-        return rt_fail(RT_ECORRUPT, "held case with impossible ids");
-    }
-    who = (subject){{row.customer, row.customer_len}, {row.order, row.order_len}};
-    return decide(self, st, event, &row.what, &who);
+    who = (subject){{held.customer, held.customer_len}, {held.order, held.order_len}};
+    return decide(self, st, event, &held.what, &who);
 }
 
 static void
 count_contact(const customer_state *st, rt_tenant tenant, const msg_proposal *proposal,
               int64_t at_ms)
 {
+    customer_profile *profile;
     rt_str kind;
     rt_str customer;
-    bool created;
 
     if (!customer_is_contact(proposal->action) ||
         !rt_subject_split(proposal->target, &kind, &customer) || !rt_str_is(kind, "customer") ||
-        !usable_id(customer)) {
+        !customer_usable_id(customer)) {
         return;
     }
-    rt_key key = rt_key_text(tenant, customer);
-    customer_profile *profile =
-        rt_table_edit(st->profiles, rt_key_bytes(&key), sizeof(*profile), &created);
-    if (created) {
-        profile->version = CUSTOMER_PROFILE_VERSION;
-        profile->first_ms = at_ms;
-        profile->last_ms = at_ms;
-    }
+    profile = customer_profile_edit(&st->rows, tenant, customer, at_ms);
     customer_note_contact(profile, at_ms);
     if (rt_str_is(proposal->action, customer_action_name(CUSTOMER_COMPENSATE))) {
         profile->compensated_ms = at_ms;
@@ -857,92 +647,12 @@ on_decision(br_agent *self, void *state, const rt_record *record, const msg_deci
     (void)self;
     for (uint32_t i = 0; i < decision->candidates.count; i++) {
         const msg_candidate *candidate = &candidates[i];
-        bool won = rt_str_is(candidate->verdict, "won");
-        if (won) {
+        if (rt_str_is(candidate->verdict, "won")) {
             count_contact(st, tenant, &candidate->proposal, record->at_ms);
         } else if (rt_str_is(candidate->proposal.agent, "customer")) {
-            rt_key key = awaited_key(tenant, decision->event_seq);
-            (void)rt_table_del(st->work, rt_key_bytes(&key)); // not done, so nothing to learn
+            customer_awaited_drop(&st->rows, tenant, decision->event_seq); // it was not done
         }
     }
-    return RT_OK;
-}
-
-// tidy: table
-static const rt_param customer_params[] = {
-    {"contacts_per_day", RT_PARAM_I64, "3", 0, CUSTOMER_CONTACTS_MAX, "contacts",
-     "Contacts of one customer within 24 hours."},
-    {"contacts_per_week", RT_PARAM_I64, "6", 0, CUSTOMER_CONTACTS_MAX, "contacts",
-     "Contacts of one customer within 7 days."},
-    {"contact_gap", RT_PARAM_DURATION_MS, "2h", 0, 604800000, "ms",
-     "Rest between two contacts that the customer did not ask for."},
-    {"quiet_from", RT_PARAM_STR, "20:00", 0, 5, "", "Local time from which nobody is contacted."},
-    {"quiet_to", RT_PARAM_STR, "07:00", 0, 5, "", "Local time until which nobody is contacted."},
-    {"morning_spread", RT_PARAM_DURATION_MS, "30m", 0, 14400000, "ms",
-     "Held contacts leave within this time after the quiet hours."},
-    {"reward_half_life", RT_PARAM_DURATION_MS, "60d", 3600000, 315360000000, "ms",
-     "How fast learned rewards fade."},
-    {"reward_window", RT_PARAM_DURATION_MS, "14d", 3600000, 31536000000, "ms",
-     "How long a decision waits for its reward."},
-    {"prior_weight", RT_PARAM_F64, "8", 0.1, 10000, "cases",
-     "How many cases the built-in expectation counts for."},
-    {"reward_sd", RT_PARAM_F64, "0.5", 0.001, 2, "",
-     "Spread of one case's reward; more explores more."},
-    {"cop_per_reward", RT_PARAM_F64, "150000", 1, 1000000000, "cop",
-     "Pesos that one unit of reward is worth."},
-    {"fatigue_day", RT_PARAM_F64, "0.08", 0, 1, "reward",
-     "What each contact of the last 24 hours takes from the next."},
-    {"fatigue_week", RT_PARAM_F64, "0.02", 0, 1, "reward",
-     "What each contact of the last 7 days takes from the next."},
-    {"vip_spent", RT_PARAM_F64, "2000000", 0, 1000000000000, "cop",
-     "Goods value from which a customer is a vip."},
-    {"voucher_share", RT_PARAM_F64, "0.08", 0, 1, "ratio",
-     "Voucher as a share of the order's value."},
-    {"voucher_min", RT_PARAM_I64, "5000", 0, 10000000, "cop", "Smallest voucher."},
-    {"voucher_max", RT_PARAM_I64, "40000", 0, 10000000, "cop", "Largest voucher."},
-    {"message_cost", RT_PARAM_I64, "50", 0, 1000000, "cop", "Cost of a message."},
-    {"call_cost", RT_PARAM_I64, "4000", 0, 10000000, "cop", "Cost of a call."},
-    {"rhythm_prior", RT_PARAM_DURATION_MS, "45d", 86400000, 315360000000, "ms",
-     "Time between orders assumed of a customer with few of them."},
-    {"mood_prior", RT_PARAM_F64, "0.2", -1, 1, "", "Satisfaction of a customer who said nothing."},
-    {"order_keep", RT_PARAM_DURATION_MS, "90d", 86400000, 315360000000, "ms",
-     "How long an order is remembered."},
-    {"orders_max", RT_PARAM_I64, "1000000", 1, 100000000, "rows",
-     "Orders remembered per tenant; the oldest go first."},
-    {"decisions_max", RT_PARAM_I64, "200000", 1, 100000000, "rows",
-     "Decisions per tenant that wait for a reward."},
-};
-
-static rt_err
-read_config(const br_agent *self, customer_config *config)
-{
-    rt_err err = customer_parse_minutes(br_agent_param_str(self, "quiet_from"),
-                                        &config->quiet_from_min);
-
-    if (err == RT_OK) {
-        err = customer_parse_minutes(br_agent_param_str(self, "quiet_to"),
-                                     &config->quiet_to_min);
-    }
-    if (err != RT_OK) {
-        return RT_ECONFIG;
-    }
-    config->contacts_day = br_agent_param_i64(self, "contacts_per_day");
-    config->contacts_week = br_agent_param_i64(self, "contacts_per_week");
-    config->contact_gap_ms = br_agent_param_i64(self, "contact_gap");
-    config->half_life_ms = br_agent_param_i64(self, "reward_half_life");
-    config->prior_weight = br_agent_param_f64(self, "prior_weight");
-    config->reward_sd = br_agent_param_f64(self, "reward_sd");
-    config->cop_per_reward = br_agent_param_f64(self, "cop_per_reward");
-    config->fatigue_day = br_agent_param_f64(self, "fatigue_day");
-    config->fatigue_week = br_agent_param_f64(self, "fatigue_week");
-    config->vip_spent_cop = br_agent_param_f64(self, "vip_spent");
-    config->voucher_share = br_agent_param_f64(self, "voucher_share");
-    config->voucher_min_cop = br_agent_param_i64(self, "voucher_min");
-    config->voucher_max_cop = br_agent_param_i64(self, "voucher_max");
-    config->message_cop = br_agent_param_i64(self, "message_cost");
-    config->call_cop = br_agent_param_i64(self, "call_cost");
-    config->rhythm_prior_ms = br_agent_param_i64(self, "rhythm_prior");
-    config->mood_prior = br_agent_param_f64(self, "mood_prior");
     return RT_OK;
 }
 
@@ -950,26 +660,26 @@ static rt_err
 init(br_agent *self, void *state)
 {
     customer_state *st = state;
-    rt_err err = read_config(self, &st->config);
+    rt_err err = customer_config_read(self, &st->config);
 
-    st->order_keep_ms = br_agent_param_i64(self, "order_keep");
-    st->orders_max = br_agent_param_i64(self, "orders_max");
-    st->reward_window_ms = br_agent_param_i64(self, "reward_window");
-    st->decisions_max = br_agent_param_i64(self, "decisions_max");
+    st->rows.order_keep_ms = br_agent_param_i64(self, "order_keep");
+    st->rows.orders_max = br_agent_param_i64(self, "orders_max");
+    st->rows.reward_window_ms = br_agent_param_i64(self, "reward_window");
+    st->rows.decisions_max = br_agent_param_i64(self, "decisions_max");
     st->morning_spread_ms = br_agent_param_i64(self, "morning_spread");
     for (size_t i = 0; err == RT_OK && i < SLOT_COUNT; i++) {
         err = br_agent_bind(self, bindings[i].event, bindings[i].field, &st->slots[i]);
     }
     if (err == RT_OK) {
-        err = br_agent_table(self, 0, "profiles", &st->profiles);
+        err = br_agent_table(self, 0, "profiles", &st->rows.profiles);
     }
     if (err == RT_OK) {
-        err = br_agent_table(self, 1, "orders", &st->orders);
+        err = br_agent_table(self, 1, "orders", &st->rows.orders);
     }
     if (err == RT_OK) {
-        err = br_agent_table(self, 2, "rewards", &st->rewards);
+        err = br_agent_table(self, 2, "rewards", &st->rows.rewards);
     }
-    return err == RT_OK ? br_agent_table(self, 3, "work", &st->work) : err;
+    return err == RT_OK ? br_agent_table(self, 3, "work", &st->rows.work) : err;
 }
 
 static const br_handler handlers[] = {
@@ -997,5 +707,5 @@ const br_agent_def customer_agent = {
     .handler_count = RT_COUNT(handlers),
     .on_decision = on_decision,
     .params = customer_params,
-    .param_count = RT_COUNT(customer_params),
+    .param_count = CUSTOMER_PARAM_COUNT,
 };

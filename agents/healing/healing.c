@@ -7,19 +7,18 @@
 //                         │       action.executed: failed ─────┤
 //                         └ no decision heard ─────────────────┴→ cured · next step · escalate
 //
-// The one timer of a run is set when a step is proposed, to the end of its wait, so a run goes on
-// whatever happens to the decision; a refusal moves it to now. anomaly.cleared only marks the row:
+// Two timers are set when a step is proposed: one soon after, which goes on at once when the step
+// was refused (what is said about a decision record itself is not heard), and one at the end of the
+// wait, so that a run goes on whatever happens to the decision. anomaly.cleared only marks the row:
 // whether it stays cleared is looked at when the wait is over, and a new anomaly.detected takes the
 // mark away again.
 
 #include "agents/healing/book.h"
-#include "agents/healing/policy.h"
+#include "agents/healing/run.h"
 #include "brain/agent/agent.h"
-#include "runtime/base/check.h"
 
-#define TIMER_PREFIX "run/"
-#define SCOPE_MAX 128
-#define RUN_VERSION 1
+#define WAIT_PREFIX "run/"
+#define CHECK_PREFIX "check/"
 
 typedef enum slot_name {
     DETECTED_METRIC,
@@ -64,49 +63,19 @@ static const struct {
 };
 
 typedef struct healing_state {
-    rt_table *runs;    // by scope, and by seq of the event a step was proposed on
-    rt_table *tallies; // by playbook and step
+    healing_rows rows;
     healing_book book;
-    int64_t grace_ms;
+    int64_t check_after_ms;
+    int64_t rest_ms;
     int slots[SLOT_COUNT];
 } healing_state;
-
-// A text of the anomaly, kept for the templates of later steps.
-typedef struct kept {
-    uint16_t len;
-    char text[SCOPE_MAX];
-} kept;
-
-typedef struct run {
-    uint32_t version;
-    uint32_t status; // healing_status
-    uint32_t step;
-    uint32_t cleared;
-    int64_t started_ms;
-    uint64_t seq; // event the present step was proposed on
-    double value;
-    double expected_low;
-    double expected_high;
-    double score;
-    kept playbook;
-    kept metric;
-    kept kind;
-    kept scope;
-    kept severity;
-    kept detectors;
-    kept subject;
-    kept why; // of a refusal or failure
-    uint32_t steps_taken;
-    uint32_t tried_len;
-    char tried[HEALING_TRIED_MAX + 4];
-} run;
 
 // What a handler works with.
 typedef struct turn {
     br_agent *agent;
     healing_state *st;
     const rt_event *event;
-    run *now;
+    healing_run *now;
 } turn;
 
 static rt_value
@@ -123,173 +92,16 @@ slot_str(const healing_state *st, const rt_event *event, slot_name name)
     return value.kind == RT_KIND_STR ? value.s : (rt_str){NULL, 0};
 }
 
-static void
-keep(kept *into, rt_str text)
-{
-    memset(into, 0, sizeof(*into));
-    into->len = (uint16_t)RT_MIN(text.len, sizeof(into->text));
-    if (into->len > 0) {
-        memcpy(into->text, text.ptr, into->len);
-    }
-}
-
-static rt_str
-view(const kept *from)
-{
-    return (rt_str){from->text, RT_MIN(from->len, sizeof(from->text))};
-}
-
 static rt_str
 scope_of(const rt_event *event, rt_str scope, rt_str metric)
 {
     rt_str found = scope.len > 0 ? scope : event->subject.len > 0 ? event->subject : metric;
 
-    return (rt_str){found.ptr, RT_MIN(found.len, (size_t)SCOPE_MAX)};
-}
-
-static rt_key
-run_key(rt_tenant tenant, rt_str scope)
-{
-    return rt_key_pair(tenant, RT_STR("r"), scope);
-}
-
-static rt_key
-seq_key(rt_tenant tenant, uint64_t seq)
-{
-    rt_key key = rt_key_of(tenant);
-
-    rt_key_str(&key, RT_STR("s"));
-    rt_key_u64(&key, seq);
-    return key;
-}
-
-static bool
-read_run(const healing_state *st, rt_tenant tenant, rt_str scope, run *ret_run)
-{
-    rt_key key = run_key(tenant, scope);
-    rt_bytes row;
-
-    if (!rt_table_get(st->runs, rt_key_bytes(&key), &row) || row.len != sizeof(*ret_run)) {
-        return false;
-    }
-    memcpy(ret_run, row.ptr, sizeof(*ret_run));
-    return true;
-}
-
-// Finds the run whose present step was proposed on the event `seq`.
-static bool
-read_run_of_seq(const healing_state *st, rt_tenant tenant, uint64_t seq, run *ret_run)
-{
-    rt_key key = seq_key(tenant, seq);
-    rt_bytes scope;
-
-    return rt_table_get(st->runs, rt_key_bytes(&key), &scope) &&
-           read_run(st, tenant, rt_str_of_bytes(scope), ret_run) && ret_run->seq == seq;
-}
-
-static void
-write_run(const healing_state *st, rt_tenant tenant, const run *now)
-{
-    rt_key key = run_key(tenant, view(&now->scope));
-
-    rt_table_put(st->runs, rt_key_bytes(&key), (rt_bytes){(const uint8_t *)now, sizeof(*now)});
-}
-
-static void
-forget_seq(const healing_state *st, rt_tenant tenant, const run *now)
-{
-    rt_key key = seq_key(tenant, now->seq);
-
-    (void)rt_table_del(st->runs, rt_key_bytes(&key)); // its absence is the aim
-}
-
-static void
-forget_run(const healing_state *st, rt_tenant tenant, const run *now)
-{
-    rt_key key = run_key(tenant, view(&now->scope));
-
-    forget_seq(st, tenant, now);
-    (void)rt_table_del(st->runs, rt_key_bytes(&key)); // its absence is the aim
-}
-
-static healing_tally *
-tally_of(const healing_state *st, rt_tenant tenant, const run *now)
-{
-    rt_key key = rt_key_of(tenant);
-    bool created;
-
-    rt_key_str(&key, view(&now->playbook));
-    rt_key_u64(&key, now->step);
-    return rt_table_edit(st->tallies, rt_key_bytes(&key), sizeof(healing_tally), &created);
-}
-
-static void
-note_step(run *now, rt_str action, const char *result)
-{
-    rt_text tried;
-
-    rt_text_init(&tried, HEALING_TRIED_MAX + 1);
-    rt_text_put(&tried, now->tried, RT_MIN(now->tried_len, (uint32_t)HEALING_TRIED_MAX));
-    healing_note(&tried, now->step, action, result, view(&now->why));
-    now->tried_len = (uint32_t)RT_MIN(tried.len, (size_t)HEALING_TRIED_MAX);
-    memcpy(now->tried, tried.ptr, now->tried_len);
-    rt_text_fini(&tried);
-    keep(&now->why, (rt_str){NULL, 0});
-}
-
-static bool
-put_number(rt_text *out, double value)
-{
-    char digits[RT_F64_CAP];
-
-    rt_text_put(out, digits, rt_format_f64(value, digits, sizeof(digits)));
-    return true;
-}
-
-static bool
-put_kept(rt_text *out, const kept *text)
-{
-    rt_text_str(out, view(text));
-    return text->len > 0;
-}
-
-static bool
-look_up(void *user, rt_str path, rt_text *out)
-{
-    const run *now = user;
-    rt_str kind = {NULL, 0};
-    rt_str key = view(&now->scope);
-    const struct {
-        const char *path;
-        const kept *text;
-    } texts[] = {{"data.metric", &now->metric},     {"data.kind", &now->kind},
-                 {"data.scope", &now->scope},       {"data.severity", &now->severity},
-                 {"data.detectors", &now->detectors}, {"event.subject", &now->subject}};
-    const struct {
-        const char *path;
-        double value;
-    } numbers[] = {{"data.value", now->value},
-                   {"data.expected_low", now->expected_low},
-                   {"data.expected_high", now->expected_high},
-                   {"data.score", now->score}};
-
-    for (size_t i = 0; i < RT_COUNT(texts); i++) {
-        if (rt_str_is(path, texts[i].path)) {
-            return put_kept(out, texts[i].text);
-        }
-    }
-    for (size_t i = 0; i < RT_COUNT(numbers); i++) {
-        if (rt_str_is(path, numbers[i].path)) {
-            return put_number(out, numbers[i].value);
-        }
-    }
-    (void)rt_subject_split(view(&now->scope), &kind, &key); // without a slash the scope is the key
-    rt_text_str(out, rt_str_is(path, "scope.kind") ? kind : key);
-    return rt_str_is(path, "scope.kind") ? kind.len > 0 : key.len > 0;
+    return (rt_str){found.ptr, RT_MIN(found.len, (size_t)HEALING_KEPT_MAX)};
 }
 
 static rt_err
-write_args(const br_remediation_step *step, run *now, rt_mpw *w)
+write_args(const br_remediation_step *step, healing_run *now, rt_mpw *w)
 {
     rt_err err = RT_OK;
     rt_text filled;
@@ -304,7 +116,7 @@ write_args(const br_remediation_step *step, run *now, rt_mpw *w)
             continue;
         }
         rt_text_clear(&filled);
-        err = br_remediation_fill(arg->value.s, look_up, now, &filled);
+        err = br_remediation_fill(arg->value.s, healing_run_lookup, now, &filled);
         rt_mpw_str(w, rt_text_view(&filled));
     }
     rt_text_fini(&filled);
@@ -312,19 +124,29 @@ write_args(const br_remediation_step *step, run *now, rt_mpw *w)
 }
 
 static rt_err
-set_timer(const turn *t, int64_t due_ms)
+set_timers(const turn *t, int64_t wait_ms)
 {
-    rt_str key = rt_arena_printf(br_agent_arena(t->agent), TIMER_PREFIX "%.*s",
-                                 RT_STR_ARG(view(&t->now->scope)));
+    rt_arena *arena = br_agent_arena(t->agent);
+    rt_str scope = healing_view(&t->now->scope);
+    rt_str subject = healing_view(&t->now->subject);
+    int64_t check_ms = RT_MIN(t->st->check_after_ms, wait_ms);
+    rt_err err = br_timer_set(t->agent,
+                              rt_arena_printf(arena, CHECK_PREFIX "%.*s", RT_STR_ARG(scope)),
+                              t->event->at_ms + check_ms, subject);
 
-    return br_timer_set(t->agent, key, due_ms, view(&t->now->subject));
+    if (err == RT_OK) {
+        err = br_timer_set(t->agent,
+                           rt_arena_printf(arena, WAIT_PREFIX "%.*s", RT_STR_ARG(scope)),
+                           t->event->at_ms + wait_ms, subject);
+    }
+    return err;
 }
 
 static rt_err
 send_step(const turn *t, const br_remediation *playbook, const br_remediation_step *step,
           rt_str target, rt_bytes args)
 {
-    const healing_tally *tally = tally_of(t->st, t->event->tenant, t->now);
+    const healing_tally *tally = healing_tally_edit(&t->st->rows, t->event->tenant, t->now);
     double confidence = healing_confidence(tally);
     msg_factor factors[] = {
         {RT_STR("cure_rate"), confidence, confidence},
@@ -338,16 +160,16 @@ send_step(const turn *t, const br_remediation *playbook, const br_remediation_st
         .action = step->action,
         .target = target,
         .args = args,
-        .priority = healing_priority(playbook->priority, view(&t->now->severity)),
+        .priority = healing_priority(playbook->priority, healing_view(&t->now->severity)),
         .confidence = confidence,
         .value = 0.4 * confidence,
         .propensity = 1.0,
         .reason = rt_arena_printf(br_agent_arena(t->agent),
                                   "Step %u of %u against %.*s of %.*s (%.*s is %g).",
                                   t->now->step + 1, playbook->step_count,
-                                  RT_STR_ARG(view(&t->now->kind)),
-                                  RT_STR_ARG(view(&t->now->scope)),
-                                  RT_STR_ARG(view(&t->now->metric)), t->now->value),
+                                  RT_STR_ARG(healing_view(&t->now->kind)),
+                                  RT_STR_ARG(healing_view(&t->now->scope)),
+                                  RT_STR_ARG(healing_view(&t->now->metric)), t->now->value),
         .factors = {factors, RT_COUNT(factors)},
     };
 
@@ -366,7 +188,7 @@ propose_step(const turn *t, const br_remediation *playbook)
     rt_text_init(&target, RT_EVENT_SUBJECT_MAX);
     rt_mpw_init(&args, 16384);
     err = br_remediation_fill(step->target.len > 0 ? step->target : RT_STR("${data.scope}"),
-                              look_up, t->now, &target);
+                              healing_run_lookup, t->now, &target);
     if (err == RT_OK) {
         err = write_args(step, t->now, &args);
     }
@@ -409,14 +231,14 @@ alert(const turn *t, rt_str target, rt_str text, rt_str severity, const char *re
 static rt_err
 emit_completed(const turn *t, const char *outcome)
 {
-    const run *now = t->now;
+    const healing_run *now = t->now;
     rt_mpw w;
     rt_err err;
 
     rt_mpw_init(&w, 4096);
     rt_mpw_map(&w, 6);
     rt_mpw_cstr(&w, "playbook");
-    rt_mpw_str(&w, view(&now->playbook));
+    rt_mpw_str(&w, healing_view(&now->playbook));
     rt_mpw_cstr(&w, "scope");
     rt_mpw_str(&w, (rt_str){now->scope.text, RT_MIN(now->scope.len, (uint16_t)96)});
     rt_mpw_cstr(&w, "outcome");
@@ -428,7 +250,8 @@ emit_completed(const turn *t, const char *outcome)
     rt_mpw_cstr(&w, "duration_ms");
     rt_mpw_i64(&w, RT_MAX(t->event->at_ms - now->started_ms, 0));
     err = w.failed ? rt_fail(RT_ELIMIT, "healing.completed is too long")
-                   : br_emit(t->agent, "healing.completed", view(&now->subject), rt_mpw_view(&w));
+                   : br_emit(t->agent, "healing.completed", healing_view(&now->subject),
+                             rt_mpw_view(&w));
     rt_mpw_fini(&w);
     return err;
 }
@@ -436,7 +259,7 @@ emit_completed(const turn *t, const char *outcome)
 static rt_err
 finish_healed(const turn *t)
 {
-    forget_run(t->st, t->event->tenant, t->now);
+    healing_run_forget(&t->st->rows, t->event->tenant, t->now);
     return emit_completed(t, "healed");
 }
 
@@ -448,17 +271,18 @@ finish_escalated(const turn *t, const br_remediation *playbook)
 
     rt_text_init(&text, BR_REMEDIATION_TEXT_MAX + HEALING_TRIED_MAX + 64);
     if (playbook == NULL ||
-        br_remediation_fill(playbook->escalate_text, look_up, t->now, &text) != RT_OK) {
+        br_remediation_fill(playbook->escalate_text, healing_run_lookup, t->now, &text) != RT_OK) {
         rt_text_clear(&text); // a text that cannot be filled must not stop the call for help
-        rt_text_printf(&text, "%.*s: %.*s = %g", RT_STR_ARG(view(&t->now->scope)),
-                       RT_STR_ARG(view(&t->now->metric)), t->now->value);
+        rt_text_printf(&text, "%.*s: %.*s = %g", RT_STR_ARG(healing_view(&t->now->scope)),
+                       RT_STR_ARG(healing_view(&t->now->metric)), t->now->value);
     }
     rt_text_printf(&text, "\nIntentado: %.*s", (int)t->now->tried_len, t->now->tried);
-    err = alert(t, view(&t->now->scope), rt_text_view(&text),
+    err = alert(t, healing_view(&t->now->scope), rt_text_view(&text),
                 playbook != NULL ? playbook->escalate_severity : RT_STR("critical"),
                 "Every step of the remediation was tried and the anomaly is still there.");
     rt_text_fini(&text);
-    forget_run(t->st, t->event->tenant, t->now);
+    healing_run_forget(&t->st->rows, t->event->tenant, t->now);
+    healing_rest(&t->st->rows, t->event->tenant, healing_view(&t->now->scope), t->event->at_ms);
     return err == RT_OK ? emit_completed(t, "escalated") : err;
 }
 
@@ -466,26 +290,22 @@ finish_escalated(const turn *t, const br_remediation *playbook)
 static rt_err
 go_on(const turn *t, const br_remediation *playbook)
 {
-    run *now = t->now;
+    healing_run *now = t->now;
 
     for (; playbook != NULL && now->step < playbook->step_count; now->step++) {
         const br_remediation_step *step = &playbook->steps[now->step];
         rt_err err = propose_step(t, playbook);
         if (err == RT_EMISSING || err == RT_ELIMIT) {
-            keep(&now->why, rt_str_of(rt_err_detail()));
-            note_step(now, step->action, "cannot be proposed");
+            healing_keep(&now->why, rt_str_of(rt_err_detail()));
+            healing_run_note(now, step->action, "cannot be proposed");
             continue;
         }
         if (err != RT_OK) {
             return err;
         }
-        forget_seq(t->st, t->event->tenant, now);
         now->status = HEALING_PROPOSED;
-        now->seq = t->event->seq;
-        rt_key key = seq_key(t->event->tenant, now->seq);
-        rt_table_put(t->st->runs, rt_key_bytes(&key), rt_bytes_of_str(view(&now->scope)));
-        write_run(t->st, t->event->tenant, now);
-        return set_timer(t, t->event->at_ms + step->wait_ms + t->st->grace_ms);
+        healing_run_moved(&t->st->rows, t->event->tenant, now, t->event->seq);
+        return set_timers(t, step->wait_ms);
     }
     return finish_escalated(t, playbook);
 }
@@ -495,13 +315,13 @@ static rt_err
 report_hopeless(const turn *t, rt_str action, const healing_tally *tally)
 {
     rt_arena *arena = br_agent_arena(t->agent);
-    rt_str area = rt_arena_printf(arena, "healing/%.*s/%u", RT_STR_ARG(view(&t->now->playbook)),
-                                  t->now->step + 1);
+    rt_str area = rt_arena_printf(arena, "healing/%.*s/%u",
+                                  RT_STR_ARG(healing_view(&t->now->playbook)), t->now->step + 1);
     rt_str change = rt_arena_printf(arena,
                                     "Step %u (%.*s) of %.*s cured nothing in %llu tries: take it "
                                     "out or replace it",
                                     t->now->step + 1, RT_STR_ARG(action),
-                                    RT_STR_ARG(view(&t->now->playbook)),
+                                    RT_STR_ARG(healing_view(&t->now->playbook)),
                                     (unsigned long long)tally->tried);
     double confidence = healing_hopeless_confidence(tally);
     rt_mpw w;
@@ -529,9 +349,9 @@ report_hopeless(const turn *t, rt_str action, const healing_tally *tally)
 static rt_err
 settle_step(const turn *t, rt_str action)
 {
-    run *now = t->now;
+    healing_run *now = t->now;
     bool taken = now->status == HEALING_WAITING;
-    healing_tally *tally = tally_of(t->st, t->event->tenant, now);
+    healing_tally *tally = healing_tally_edit(&t->st->rows, t->event->tenant, now);
     healing_tally copy;
 
     tally->tried += taken ? 1 : 0;
@@ -539,7 +359,7 @@ settle_step(const turn *t, rt_str action)
     tally->refused += now->status == HEALING_REFUSED ? 1 : 0;
     copy = *tally;
     now->steps_taken += taken ? 1 : 0;
-    note_step(now, action, healing_result((healing_status)now->status, now->cleared != 0));
+    healing_run_note(now, action, healing_result((healing_status)now->status, now->cleared != 0));
     return taken && healing_is_hopeless(&copy) ? report_hopeless(t, action, &copy) : RT_OK;
 }
 
@@ -547,15 +367,15 @@ settle_step(const turn *t, rt_str action)
 static rt_err
 advance(const turn *t)
 {
-    run *now = t->now;
+    healing_run *now = t->now;
     const br_remediation *playbook;
     rt_err err;
 
     healing_book_refresh(&t->st->book, t->agent);
-    playbook = healing_book_find(&t->st->book, view(&now->playbook));
+    playbook = healing_book_find(&t->st->book, healing_view(&now->playbook));
     if (playbook == NULL || now->step >= playbook->step_count) {
-        keep(&now->why, RT_STR("the playbook was changed meanwhile"));
-        note_step(now, RT_STR("step"), healing_result((healing_status)now->status, false));
+        healing_keep(&now->why, RT_STR("the playbook was changed meanwhile"));
+        healing_run_note(now, RT_STR("step"), healing_result((healing_status)now->status, false));
         return now->cleared ? finish_healed(t) : finish_escalated(t, playbook);
     }
     err = settle_step(t, playbook->steps[now->step].action);
@@ -577,14 +397,14 @@ advance(const turn *t)
 }
 
 static void
-keep_reading(const healing_state *st, const rt_event *event, run *now)
+keep_reading(const healing_state *st, const rt_event *event, healing_run *now)
 {
     now->value = rt_value_as_f64(slot(st, event, DETECTED_VALUE), 0.0);
     now->expected_low = rt_value_as_f64(slot(st, event, DETECTED_LOW), 0.0);
     now->expected_high = rt_value_as_f64(slot(st, event, DETECTED_HIGH), 0.0);
     now->score = rt_value_as_f64(slot(st, event, DETECTED_SCORE), 0.0);
-    keep(&now->severity, slot_str(st, event, DETECTED_SEVERITY));
-    keep(&now->detectors, slot_str(st, event, DETECTED_DETECTORS));
+    healing_keep(&now->severity, slot_str(st, event, DETECTED_SEVERITY));
+    healing_keep(&now->detectors, slot_str(st, event, DETECTED_DETECTORS));
 }
 
 // Nobody wrote a remediation for it: a human is asked at once.
@@ -592,13 +412,15 @@ static rt_err
 ask_without_playbook(const turn *t)
 {
     rt_str text = rt_arena_printf(br_agent_arena(t->agent),
-                                  "%.*s: %.*s = %g (%.*s). No hay un plan de remediación para %.*s.",
-                                  RT_STR_ARG(view(&t->now->scope)),
-                                  RT_STR_ARG(view(&t->now->metric)), t->now->value,
-                                  RT_STR_ARG(view(&t->now->severity)),
-                                  RT_STR_ARG(view(&t->now->kind)));
+                                  "%.*s: %.*s = %g (%.*s). No hay un plan de remediación para "
+                                  "%.*s.",
+                                  RT_STR_ARG(healing_view(&t->now->scope)),
+                                  RT_STR_ARG(healing_view(&t->now->metric)), t->now->value,
+                                  RT_STR_ARG(healing_view(&t->now->severity)),
+                                  RT_STR_ARG(healing_view(&t->now->kind)));
 
-    return alert(t, view(&t->now->scope), text, view(&t->now->severity),
+    healing_rest(&t->st->rows, t->event->tenant, healing_view(&t->now->scope), t->event->at_ms);
+    return alert(t, healing_view(&t->now->scope), text, healing_view(&t->now->severity),
                  "No remediation playbook fits the anomaly.");
 }
 
@@ -609,34 +431,35 @@ on_anomaly_detected(br_agent *self, void *state, const rt_event *event)
     rt_str metric = slot_str(st, event, DETECTED_METRIC);
     rt_str scope = scope_of(event, slot_str(st, event, DETECTED_SCOPE), metric);
     const br_remediation *playbook;
-    run now;
+    healing_run now;
     turn t = {self, st, event, &now};
 
-    if (read_run(st, event->tenant, scope, &now)) {
-        if (rt_str_equal(view(&now.metric), metric)) {
+    if (healing_run_read(&st->rows, event->tenant, scope, &now)) {
+        if (rt_str_equal(healing_view(&now.metric), metric)) {
             now.cleared = 0;
             keep_reading(st, event, &now);
-            write_run(st, event->tenant, &now);
+            healing_run_write(&st->rows, event->tenant, &now);
         }
         return RT_OK;
     }
-    if (!healing_starts(slot_str(st, event, DETECTED_SEVERITY))) {
+    if (!healing_starts(slot_str(st, event, DETECTED_SEVERITY)) ||
+        healing_is_resting(&st->rows, event->tenant, scope, event->at_ms, st->rest_ms)) {
         return RT_OK;
     }
     memset(&now, 0, sizeof(now));
-    now.version = RUN_VERSION;
+    now.version = HEALING_RUN_VERSION;
     now.started_ms = event->at_ms;
-    keep(&now.metric, metric);
-    keep(&now.kind, slot_str(st, event, DETECTED_KIND));
-    keep(&now.scope, scope);
-    keep(&now.subject, event->subject);
+    healing_keep(&now.metric, metric);
+    healing_keep(&now.kind, slot_str(st, event, DETECTED_KIND));
+    healing_keep(&now.scope, scope);
+    healing_keep(&now.subject, event->subject);
     keep_reading(st, event, &now);
     healing_book_refresh(&st->book, self);
-    playbook = healing_book_for(&st->book, view(&now.kind), event);
+    playbook = healing_book_for(&st->book, healing_view(&now.kind), event);
     if (playbook == NULL) {
         return ask_without_playbook(&t);
     }
-    keep(&now.playbook, playbook->id);
+    healing_keep(&now.playbook, playbook->id);
     return go_on(&t, playbook);
 }
 
@@ -645,14 +468,15 @@ on_anomaly_cleared(br_agent *self, void *state, const rt_event *event)
 {
     const healing_state *st = state;
     rt_str metric = slot_str(st, event, CLEARED_METRIC);
-    run now;
+    rt_str scope = scope_of(event, slot_str(st, event, CLEARED_SCOPE), metric);
+    healing_run now;
 
     (void)self;
-    if (read_run(st, event->tenant,
-                 scope_of(event, slot_str(st, event, CLEARED_SCOPE), metric), &now) &&
-        rt_str_equal(view(&now.metric), metric)) {
+    healing_rest_end(&st->rows, event->tenant, scope);
+    if (healing_run_read(&st->rows, event->tenant, scope, &now) &&
+        rt_str_equal(healing_view(&now.metric), metric)) {
         now.cleared = 1;
-        write_run(st, event->tenant, &now);
+        healing_run_write(&st->rows, event->tenant, &now);
     }
     return RT_OK;
 }
@@ -663,23 +487,32 @@ on_action_executed(br_agent *self, void *state, const rt_event *event)
     healing_state *st = state;
     rt_str status = slot_str(st, event, EXECUTED_STATUS);
     const br_remediation *playbook;
-    run now;
+    healing_run now;
     turn t = {self, st, event, &now};
 
     if ((!rt_str_is(status, "failed") && !rt_str_is(status, "cancelled")) ||
-        !read_run_of_seq(st, event->tenant,
+        !healing_run_of_seq(&st->rows, event->tenant,
                          (uint64_t)rt_value_as_i64(slot(st, event, EXECUTED_SEQ), 0), &now)) {
         return RT_OK;
     }
     healing_book_refresh(&st->book, self);
-    playbook = healing_book_find(&st->book, view(&now.playbook));
+    playbook = healing_book_find(&st->book, healing_view(&now.playbook));
     if (playbook == NULL || now.step >= playbook->step_count ||
         !rt_str_equal(playbook->steps[now.step].action, slot_str(st, event, EXECUTED_ACTION))) {
         return RT_OK; // another action of the same decision
     }
     now.status = HEALING_FAILED;
-    keep(&now.why, slot_str(st, event, EXECUTED_DETAIL));
+    healing_keep(&now.why, slot_str(st, event, EXECUTED_DETAIL));
     return advance(&t);
+}
+
+// Reads the run that a timer with this prefix is about; false when it is another timer, or over.
+static bool
+run_of_timer(const turn *t, rt_str key, rt_str prefix)
+{
+    return rt_str_starts(key, prefix) &&
+           healing_run_read(&t->st->rows, t->event->tenant,
+                            (rt_str){key.ptr + prefix.len, key.len - prefix.len}, t->now);
 }
 
 static rt_err
@@ -687,15 +520,13 @@ on_timer_fired(br_agent *self, void *state, const rt_event *event)
 {
     healing_state *st = state;
     rt_str key = slot_str(st, event, TIMER_KEY);
-    size_t prefix = sizeof(TIMER_PREFIX) - 1;
-    run now;
+    healing_run now;
     turn t = {self, st, event, &now};
 
-    if (!rt_str_starts(key, RT_STR(TIMER_PREFIX)) ||
-        !read_run(st, event->tenant, (rt_str){key.ptr + prefix, key.len - prefix}, &now)) {
-        return RT_OK;
+    if (run_of_timer(&t, key, RT_STR(CHECK_PREFIX))) {
+        return now.status == HEALING_REFUSED ? advance(&t) : RT_OK;
     }
-    return advance(&t);
+    return run_of_timer(&t, key, RT_STR(WAIT_PREFIX)) ? advance(&t) : RT_OK;
 }
 
 static const msg_candidate *
@@ -718,28 +549,31 @@ on_decision(br_agent *self, void *state, const rt_record *record, const msg_deci
     healing_state *st = state;
     rt_tenant tenant = {(uint16_t)decision->tenant};
     const msg_candidate *own = own_candidate(decision);
-    run now;
-    turn t = {self, st, NULL, &now};
+    healing_run now;
 
-    if (own == NULL || !read_run_of_seq(st, tenant, decision->event_seq, &now) ||
+    (void)self;
+    (void)record;
+    if (own == NULL || !healing_run_of_seq(&st->rows, tenant, decision->event_seq, &now) ||
         now.status != HEALING_PROPOSED) {
         return RT_OK;
     }
     if (rt_str_is(own->verdict, "won")) {
         now.status = HEALING_WAITING;
-        write_run(st, tenant, &now);
+        healing_run_write(&st->rows, tenant, &now);
         return RT_OK;
     }
     now.status = HEALING_REFUSED;
-    keep(&now.why, own->why);
-    write_run(st, tenant, &now);
-    return set_timer(&t, record->at_ms);
+    healing_keep(&now.why, own->why);
+    healing_run_write(&st->rows, tenant, &now);
+    return RT_OK; // the check timer goes on
 }
 
 // tidy: table
 static const rt_param healing_params[] = {
-    {"grace", RT_PARAM_DURATION_MS, "5s", 0, 3600000, "ms",
-     "Added to a step's wait, for the time until it is decided and carried out."},
+    {"check_after", RT_PARAM_DURATION_MS, "10s", 1, 3600000, "ms",
+     "How soon after a step was proposed a refusal is acted on."},
+    {"rest", RT_PARAM_DURATION_MS, "6h", 0, 604800000, "ms",
+     "After an escalation nothing is tried again for this long, unless the anomaly was cleared."},
 };
 
 static rt_err
@@ -748,14 +582,15 @@ init(br_agent *self, void *state)
     healing_state *st = state;
     rt_err err = RT_OK;
 
-    st->grace_ms = br_agent_param_i64(self, "grace");
+    st->check_after_ms = br_agent_param_i64(self, "check_after");
+    st->rest_ms = br_agent_param_i64(self, "rest");
     for (size_t i = 0; err == RT_OK && i < SLOT_COUNT; i++) {
         err = br_agent_bind(self, bindings[i].event, bindings[i].field, &st->slots[i]);
     }
     if (err == RT_OK) {
-        err = br_agent_table(self, 0, "runs", &st->runs);
+        err = br_agent_table(self, 0, "runs", &st->rows.runs);
     }
-    return err == RT_OK ? br_agent_table(self, 1, "tallies", &st->tallies) : err;
+    return err == RT_OK ? br_agent_table(self, 1, "tallies", &st->rows.tallies) : err;
 }
 
 static void

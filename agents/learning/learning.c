@@ -1,7 +1,8 @@
 // Design notes.
 //
 // A decision is remembered when something came of it that can be judged: an action won, a policy
-// chose (even to do nothing), or a model forecast. Outcomes find it again by order, customer or seq.
+// chose (even to do nothing), or a model forecast. Outcomes find it again by order, customer or
+// seq.
 // Rewards go out as decision.rewarded, once per decision and cause; forecasts are judged at the
 // moment their outcome is known, which for a late order is when its promise passes, not when it
 // arrives: else the world would look as if nothing were ever late.
@@ -9,14 +10,12 @@
 // The same decision may be reached by its order and by its customer; the bit per cause in its row
 // keeps it from being rewarded twice.
 
-#include <math.h>
-
+#include "agents/learning/intake.h"
 #include "agents/learning/report.h"
 #include "brain/agent/agent.h"
 
-#define CHOICE_MODEL "next-best-action"
 #define REPORT_KEY "report"
-#define DAY_MS (INT64_C(24) * 3600 * 1000)
+#define LOSS_SUBJECT "metric/model_log_loss"
 
 typedef enum slot_name {
     CREATED_CUSTOMER,
@@ -74,6 +73,8 @@ static const struct {
 
 typedef struct learning_state {
     learning_memory memory;
+    rt_str watched_model; // whose loss goes out as a metric
+    int64_t watched_samples;
     learning_tuning tuning;
     learning_report_limits limits;
     int64_t report_every_ms;
@@ -86,6 +87,12 @@ typedef struct report_row {
     int64_t due_ms; // 0 = no timer yet
     uint64_t cursor;
 } report_row;
+
+// Losses of the watched model since they last went out.
+typedef struct loss_row {
+    double sum;
+    uint64_t count;
+} loss_row;
 
 // What one outcome does to the decisions it reaches.
 typedef struct outcome {
@@ -224,8 +231,41 @@ emit_reward(const outcome *o, uint64_t seq, const learning_decision *decision,
     return err;
 }
 
+// The watched model's mean loss goes out every so many outcomes, so that a drift is noticed like
+// any other metric that leaves its range.
 static rt_err
-judge(const outcome *o, learning_decision *decision, learning_label label, bool positive)
+watch_loss(outcome *o, double probability, bool positive)
+{
+    const learning_memory *memory = &o->st->memory;
+    loss_row *row;
+    double mean;
+    bool created;
+    rt_mpw w;
+    rt_err err;
+    rt_key key = rt_key_pair(o->event->tenant, RT_STR("L"), o->st->watched_model);
+
+    row = rt_table_edit(memory->names, rt_key_bytes(&key), sizeof(*row), &created);
+    row->sum += learning_log_loss(probability, positive);
+    row->count++;
+    if (row->count < (uint64_t)o->st->watched_samples || o->emitted >= BR_ANSWER_EMISSIONS_MAX) {
+        return RT_OK;
+    }
+    mean = row->sum / (double)row->count;
+    *row = (loss_row){0.0, 0};
+    o->emitted++;
+    rt_mpw_init(&w, 128);
+    rt_mpw_map(&w, 2);
+    rt_mpw_cstr(&w, "value");
+    rt_mpw_f64(&w, mean);
+    rt_mpw_cstr(&w, "unit");
+    rt_mpw_cstr(&w, "nats");
+    err = br_emit(o->agent, "metric.sampled", RT_STR(LOSS_SUBJECT), rt_mpw_view(&w));
+    rt_mpw_fini(&w);
+    return err;
+}
+
+static rt_err
+judge(outcome *o, learning_decision *decision, learning_label label, bool positive)
 {
     const learning_memory *memory = &o->st->memory;
     rt_err err = RT_OK;
@@ -235,10 +275,14 @@ judge(const outcome *o, learning_decision *decision, learning_label label, bool 
         if ((decision->labelled & 1u << i) != 0 || learning_label_of(model) != label) {
             continue;
         }
+        bool watched = rt_str_equal(model, o->st->watched_model);
         decision->labelled = (uint16_t)(decision->labelled | 1u << i);
         err = learning_score_note(memory, &o->st->tuning, o->event->tenant, decision->models[i],
                                   decision->values[i], positive, o->areas, RT_COUNT(o->areas),
                                   o->event->at_ms);
+        if (err == RT_OK && watched) {
+            err = watch_loss(o, decision->values[i], positive);
+        }
     }
     return err;
 }
@@ -593,100 +637,13 @@ on_timer_fired(br_agent *self, void *state, const rt_event *event)
     return schedule_report(self, st, event->tenant, row);
 }
 
-static void
-take_predictions(const learning_state *st, rt_tenant tenant, const msg_decision *decision,
-                 learning_decision *row)
-{
-    const msg_prediction *predictions = decision->predictions.items;
-
-    for (uint32_t i = 0; i < decision->predictions.count; i++) {
-        const msg_prediction *p = &predictions[i];
-        uint16_t model;
-        if (row->prediction_count == LEARNING_PREDICTIONS_MAX ||
-            learning_label_of(p->model) == LEARNING_LABEL_NONE || !(p->value >= 0.0) ||
-            p->value > 1.0) {
-            continue;
-        }
-        model = learning_name_of(&st->memory, tenant, 'm', p->model);
-        if (model != 0) {
-            row->models[row->prediction_count] = model;
-            row->values[row->prediction_count++] = p->value;
-            row->chosen = rt_str_is(p->model, CHOICE_MODEL) ? 1 : row->chosen;
-        }
-    }
-}
-
-// The order an action is about, when its arguments name one.
-static rt_str
-order_of(const msg_proposal *proposal)
-{
-    rt_mp value;
-    rt_str order;
-
-    if (rt_mp_find(proposal->args, RT_STR("order_id"), &value) &&
-        rt_mp_str(&value, &order) == RT_OK) {
-        return order;
-    }
-    return (rt_str){NULL, 0};
-}
-
-static void
-take_actions(const learning_state *st, rt_tenant tenant, const msg_decision *decision,
-             learning_decision *row, rt_str *order, rt_str *customer)
-{
-    const msg_candidate *candidates = decision->candidates.items;
-    double best = -HUGE_VAL;
-
-    for (uint32_t i = 0; i < decision->candidates.count; i++) {
-        const msg_candidate *c = &candidates[i];
-        uint16_t action;
-        *order = first_of(*order, order_of(&c->proposal));
-        *customer = first_of(*customer, subject_key(c->proposal.target, "customer"));
-        if (!rt_str_is(c->verdict, "won") || c->proposal.veto ||
-            row->action_count == LEARNING_ACTIONS_MAX) {
-            continue;
-        }
-        action = learning_name_of(&st->memory, tenant, 'a', c->proposal.action);
-        if (action == 0) {
-            continue;
-        }
-        row->actions[row->action_count++] = action;
-        if (c->score > best) { // the first one names the decision in decision.rewarded
-            uint16_t first = row->actions[0];
-            row->actions[0] = action;
-            row->actions[row->action_count - 1] = first;
-            best = c->score;
-        }
-    }
-}
-
 static rt_err
 on_decision(br_agent *self, void *state, const rt_record *record, const msg_decision *decision)
 {
     const learning_state *st = state;
-    rt_tenant tenant = {(uint16_t)decision->tenant};
-    rt_str order = subject_key(decision->subject, "order");
-    rt_str customer = subject_key(decision->subject, "customer");
-    learning_decision row;
-    learning_order known;
 
     (void)self;
-    memset(&row, 0, sizeof(row));
-    row.at_ms = record->at_ms;
-    take_predictions(st, tenant, decision, &row);
-    take_actions(st, tenant, decision, &row, &order, &customer);
-    if (row.action_count == 0 && row.prediction_count == 0) {
-        return RT_OK;
-    }
-    if (learning_order_get(&st->memory, tenant, order, &known)) {
-        customer = first_of(customer, learning_order_customer(&known));
-    }
-    learning_decision_add(&st->memory, tenant, decision->event_seq, &row, decision->subject,
-                          customer);
-    if (order.len > 0) {
-        learning_order_link(&st->memory, tenant, order, decision->event_seq, record->at_ms);
-    }
-    learning_customer_link(&st->memory, tenant, customer, decision->event_seq, record->at_ms);
+    learning_take(&st->memory, record->at_ms, decision);
     return RT_OK;
 }
 
@@ -715,6 +672,10 @@ static const rt_param learning_params[] = {
      "Evidence needed before an action is found wanting."},
     {"improvement_every", RT_PARAM_DURATION_MS, "7d", 3600000, 31536000000, "ms",
      "The same area is not proposed again before."},
+    {"watched_model", RT_PARAM_STR, "delay-risk", 0, 64, "",
+     "Model whose log-loss goes out as metric model_log_loss."},
+    {"watched_samples", RT_PARAM_I64, "50", 1, 100000, "outcomes",
+     "Outcomes that one value of that metric stands for."},
     {"reward_sd", RT_PARAM_F64, "0.5", 0.001, 2, "", "Spread of one decision's reward."},
 };
 
@@ -735,6 +696,8 @@ init(br_agent *self, void *state)
     memory->window_ms = br_agent_param_i64(self, "window");
     memory->rows_max = br_agent_param_i64(self, "rows_max");
     memory->order_keep_ms = br_agent_param_i64(self, "order_keep");
+    st->watched_model = br_agent_param_str(self, "watched_model");
+    st->watched_samples = br_agent_param_i64(self, "watched_samples");
     st->report_every_ms = br_agent_param_i64(self, "report_every");
     st->risk_threshold = br_agent_param_f64(self, "risk_threshold");
     st->tuning = (learning_tuning){

@@ -105,7 +105,7 @@ test_delivery_in_time_rewards_what_was_done(void **state)
     delivered(&d, "order/1", START + 2 * DAY);
     CHECK_CSTR(h->text, "delivery_success:assign_carrier ");
     CHECK_NEAR(h->reward_sum, 1, 0);
-    delivered(&d, "order/1", START + 2 * DAY + 1); // told twice
+    delivered(&d, "order/1", START + 5 * DAY); // told twice
     CHECK_INT(h->rewards, 1);
     drive_close(&d);
 }
@@ -340,6 +340,34 @@ test_daily_report_says_how_the_model_did(void **state)
 }
 
 static void
+test_watched_loss_goes_out_as_a_metric(void **state)
+{
+    drive d;
+    int samples = 0;
+
+    (void)state;
+    (void)open(&d, "learning: {watched_samples: 10}\n");
+    for (int i = 0; i < 30; i++) {
+        char order[32];
+        const msg_emission *sample;
+        (void)snprintf(order, sizeof(order), "order/%d", i);
+        created(&d, order, "ana", START + i);
+        (void)decided(&d, order, NULL, NULL, i % 2 == 0 ? "delay-risk" : "delay-other", 0.2,
+                      START + i);
+        delivered(&d, order, START + i);
+        sample = drive_emission(&d, "metric.sampled");
+        if (sample != NULL) {
+            samples++;
+            CHECK_STR(sample->subject, "metric/model_log_loss");
+            CHECK_NEAR(drive_number(sample->data, "value"), 0.223144, 1e-6); // -ln(0.8)
+            CHECK_INT(i, 18); // the tenth outcome of that model
+        }
+    }
+    CHECK_INT(samples, 1);
+    drive_close(&d);
+}
+
+static void
 test_weak_area_becomes_one_improvement_a_week(void **state)
 {
     drive d;
@@ -427,8 +455,8 @@ test_healing_is_reported_like_an_action(void **state)
 
     (void)state;
     (void)open(&d, NULL);
-    drive_event(&d, "healing.completed", "carrier/tcc", START, DRIVE_S("playbook", "carrier-failure"),
-                DRIVE_S("outcome", "escalated"));
+    drive_event(&d, "healing.completed", "carrier/tcc", START,
+                DRIVE_S("playbook", "carrier-failure"), DRIVE_S("outcome", "escalated"));
     drive_until(&d, START + 14 * HOUR);
     CHECK_NEAR(
         drive_number(report_of(&d, "action:healing:carrier-failure")->data, "mean_reward"), -0.5,
@@ -511,6 +539,7 @@ main(void)
         cmocka_unit_test(test_choosing_nothing_is_rewarded_but_a_mere_forecast_is_not),
         cmocka_unit_test(test_expired_decisions_get_nothing),
         cmocka_unit_test(test_daily_report_says_how_the_model_did),
+        cmocka_unit_test(test_watched_loss_goes_out_as_a_metric),
         cmocka_unit_test(test_weak_area_becomes_one_improvement_a_week),
         cmocka_unit_test(test_useless_model_is_to_be_reset),
         cmocka_unit_test(test_costly_action_is_to_be_used_less),

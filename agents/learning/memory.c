@@ -1,7 +1,7 @@
 // Design notes.
 //
-// Rows are as long as their texts, because there are many of them: a decision takes about 130 bytes,
-// an order about 140. Names of models, actions and areas are stored once and numbered.
+// Rows are as long as their texts, because there are many of them: a decision takes about 130
+// bytes, an order about 140. Names of models, actions and areas are stored once and numbered.
 //
 // Of an order's decisions the first and the latest seven are kept: the first is where the promise
 // was judged with the least known, the latest are those that could still change something.

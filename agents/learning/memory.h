@@ -1,8 +1,8 @@
 // learning/memory.h: the rows in which decisions wait for their outcomes.
 //
 // Layer: agents/learning.   Threads: the host's loop thread.
-// A decision is found again by its event's seq, by its order, or by its customer. Rows are forgotten
-// oldest first, by age and by number.
+// A decision is found again by its event's seq, by its order, or by its customer. Rows are
+// forgotten oldest first, by age and by number.
 #ifndef CEREBRO_AGENTS_LEARNING_MEMORY_H
 #define CEREBRO_AGENTS_LEARNING_MEMORY_H
 

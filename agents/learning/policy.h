@@ -1,4 +1,4 @@
-// learning/policy.h: the reward table, how forecasts are judged, and when to propose a change; pure.
+// learning/policy.h: the reward table, how forecasts are judged, when to propose a change; pure.
 //
 // Layer: agents/learning (may use runtime/base, brain/math).   Threads: any.
 #ifndef CEREBRO_AGENTS_LEARNING_POLICY_H

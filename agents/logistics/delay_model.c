@@ -24,7 +24,6 @@
 
 #define HANDLING_DAYS_MIN 0.2
 #define TRANSIT_DAYS_MIN 0.5
-#define REMAINING_DAYS_MIN 0.02
 #define USUAL_PRICE 85.0 // what an order typically costs in the money that features are scaled to
 #define FEATURE_LIMIT 4.0
 
@@ -53,8 +52,6 @@ static const prior late_lane = {DAYS(365), 0, 10};       // towards the carrier'
 static const prior found_open = {DAYS(180), 0.5, 10};    // share of overdue that arrive, unshipped
 static const prior found_shipped = {DAYS(180), 0.9, 10}; // the same when the carrier had it
 static const prior price_all = {DAYS(90), 0, 0};         // ln(goods value)
-static const prior remaining_all = {DAYS(30), 0, 5};     // ln(days from a scan to the delivery)
-static const prior remaining_carrier = {DAYS(30), 0, 10};
 
 // Rows of the statistics table.
 typedef struct everyone_row {
@@ -88,11 +85,6 @@ typedef struct lane_row { // a carrier in a state
     br_decayed transit;
     br_decayed late;
 } lane_row;
-
-typedef struct remaining_row {
-    br_decayed mean;
-    br_decayed square;
-} remaining_row;
 
 enum feature {
     PROMISE_SLACK,
@@ -134,16 +126,6 @@ static const struct {
     [CARRIER_LATE] = {"carrier_late_rate", 0.3},
     [LANE_LATE] = {"carrier_late_rate_there", 0.3},
 };
-
-// What is believed of the time from a scan to the delivery, and how much of a long transit is still
-// ahead then. In the order of logistics_scan.
-static const struct {
-    double usual_days;
-    double shift_ratio;
-} scans_known[LOGISTICS_SCANS] = {{2.0, 1.0}, {1.5, 0.8}, {1.0, 0.6}, {0.3, 0.0}, {2.0, 0.5}};
-
-#define REMAINING_SD 0.7     // believed before anything is known
-#define REMAINING_SD_MIN 0.2 // never be surer than this
 
 const char *
 logistics_feature_name(size_t index)
@@ -199,15 +181,6 @@ static rt_key
 lane_key(rt_tenant tenant, const logistics_parties *parties)
 {
     return row_key(tenant, "lane", parties->carrier, parties->state);
-}
-
-static rt_key
-remaining_key(rt_tenant tenant, size_t scan, rt_str carrier)
-{
-    rt_key key = row_key(tenant, "remaining", carrier, RT_STR(""));
-
-    rt_key_u64(&key, scan);
-    return key;
 }
 
 // Copies a row; one that is not there reads as zeros, which know nothing.
@@ -670,61 +643,4 @@ logistics_delay_found(const logistics_delay_model *model, rt_tenant tenant, int6
     const prior *p = shipped ? &found_shipped : &found_open;
 
     return all != NULL ? add(&all->found[shipped ? 1 : 0], p, at_ms, arrived ? 1 : 0, 1) : RT_OK;
-}
-
-// --- time from a scan to the delivery ---
-
-static rt_err
-add_remaining(const logistics_delay_model *model, rt_key key, const prior *p, int64_t at_ms,
-              double log_days)
-{
-    remaining_row *row = edit_row(model, key, sizeof(*row));
-    rt_err err = row != NULL ? add(&row->mean, p, at_ms, log_days, 1) : RT_OK;
-
-    return err == RT_OK && row != NULL ? add(&row->square, p, at_ms, log_days * log_days, 1) : err;
-}
-
-rt_err
-logistics_remaining_add(const logistics_delay_model *model, rt_tenant tenant, rt_str carrier,
-                        size_t scan, int64_t at_ms, double days, double shift)
-{
-    double log_days = log(fmax(days, REMAINING_DAYS_MIN));
-    rt_err err;
-
-    RT_ASSERT(scan < LOGISTICS_SCANS);
-    log_days -= scans_known[scan].shift_ratio * shift;
-    err = add_remaining(model, remaining_key(tenant, scan, RT_STR("")), &remaining_all, at_ms,
-                        log_days);
-    if (err == RT_OK && carrier.len > 0) {
-        err = add_remaining(model, remaining_key(tenant, scan, carrier), &remaining_carrier, at_ms,
-                            log_days);
-    }
-    return err;
-}
-
-logistics_remaining
-logistics_remaining_read(const logistics_delay_model *model, rt_tenant tenant, rt_str carrier,
-                         size_t scan, int64_t at_ms, double shift)
-{
-    remaining_row row;
-    double mean;
-    double square;
-    double variance;
-
-    RT_ASSERT(scan < LOGISTICS_SCANS);
-    mean = log(scans_known[scan].usual_days);
-    square = mean * mean + REMAINING_SD * REMAINING_SD;
-    read_row(model, remaining_key(tenant, scan, RT_STR("")), &row, sizeof(row));
-    mean = mean_to(&row.mean, &remaining_all, at_ms, mean);
-    square = mean_to(&row.square, &remaining_all, at_ms, square);
-    if (carrier.len > 0) {
-        read_row(model, remaining_key(tenant, scan, carrier), &row, sizeof(row));
-        mean = mean_to(&row.mean, &remaining_carrier, at_ms, mean);
-        square = mean_to(&row.square, &remaining_carrier, at_ms, square);
-    }
-    variance = fmax(square - mean * mean, REMAINING_SD_MIN * REMAINING_SD_MIN);
-    return (logistics_remaining){
-        .mean = mean + scans_known[scan].shift_ratio * shift,
-        .sd = sqrt(variance),
-    };
 }

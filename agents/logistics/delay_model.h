@@ -19,7 +19,6 @@
 #include "runtime/store/store.h"
 
 #define LOGISTICS_FEATURES 16
-#define LOGISTICS_SCANS 5 // kinds of carrier scans, see logistics_scan
 
 typedef struct logistics_delay_model {
     rt_table *stats;
@@ -53,12 +52,6 @@ typedef struct logistics_risk {
     uint64_t version;                                // labels the model had seen
     double contributions[LOGISTICS_FEATURES + 1];    // log-odds; [0] is the bias
 } logistics_risk;
-
-// What is known of the time from a scan to the delivery: a normal distribution of ln(days).
-typedef struct logistics_remaining {
-    double mean;
-    double sd;
-} logistics_remaining;
 
 // logistics_feature_name is the name of feature `index` for people.
 const char *logistics_feature_name(size_t index);
@@ -112,16 +105,5 @@ rt_err logistics_delay_found(const logistics_delay_model *model, rt_tenant tenan
 
 // logistics_delay_reset puts the learner back to what it believed at first; statistics stay.
 void logistics_delay_reset(const logistics_delay_model *model, rt_tenant tenant);
-
-// logistics_remaining_add tells how long it took from the first scan of kind `scan` to the delivery;
-// `shift` is what logistics_delay_features said.
-rt_err logistics_remaining_add(const logistics_delay_model *model, rt_tenant tenant,
-                               rt_str carrier, size_t scan, int64_t at_ms, double days,
-                               double shift) RT_MUST_USE;
-
-// logistics_remaining_read is what is expected after a first scan of kind `scan`.
-logistics_remaining logistics_remaining_read(const logistics_delay_model *model, rt_tenant tenant,
-                                             rt_str carrier, size_t scan, int64_t at_ms,
-                                             double shift);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "agents/logistics/delay_model.h"
 
+#define LOGISTICS_SCANS LOGISTICS_SCAN_NONE // kinds of scans
 #define LOGISTICS_CARRIER_MAX 32 // bytes of a carrier's name
 
 typedef enum logistics_scan { // in the order of the catalogue's tracking states

@@ -14,6 +14,7 @@
 #define LOAD_FREE 0.8        // up to this load a carrier has room
 #define LOAD_FULL_FACTOR 0.2 // what is left of its chance at full load
 #define FIT_SPREAD 0.4       // of ln(transit days)
+#define FIT_HOPELESS 0.05    // late anyway: then the other merits decide
 #define MARGIN_SURE 0.2      // a lead this large needs no further doubt
 #define EVIDENCE_HALF 10.0   // deliveries after which a rate is half trusted
 #define DAYS_MIN 0.01
@@ -29,11 +30,9 @@ normal_above(double z)
 static double
 fit_of(double transit_days, double days_left)
 {
-    if (days_left <= 0) {
-        return 0.05; // late anyway; the fastest is still the best
-    }
-    return normal_above((log(fmax(transit_days, DAYS_MIN)) - log(fmax(days_left, DAYS_MIN))) /
-                        FIT_SPREAD);
+    double beyond = log(fmax(transit_days, DAYS_MIN)) - log(fmax(days_left, DAYS_MIN));
+
+    return FIT_HOPELESS + (1 - FIT_HOPELESS) * normal_above(beyond / FIT_SPREAD);
 }
 
 static double

@@ -136,10 +136,10 @@ carrier_reason(logistics_speaker speaker, const logistics_verdict *v)
                                RT_STR_ARG(best->carrier));
     }
     return rt_arena_printf(arena,
-                           "%.*s: %.0f %% in time%s%.*s, %.1f days; runner-up %.*s: %.0f %%, "
-                           "%.1f days",
+                           "%.*s: %.0f %% in time%s%.*s, %.1f days; %s %.*s: %.0f %%, %.1f days",
                            RT_STR_ARG(best->carrier), 100 * best->on_time,
                            v->city.len > 0 ? " to " : "", RT_STR_ARG(v->city), best->transit_days,
+                           v->from.len > 0 ? "has it now" : "runner-up",
                            RT_STR_ARG(second->carrier), 100 * second->on_time,
                            second->transit_days);
 }

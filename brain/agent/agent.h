@@ -45,7 +45,9 @@ typedef struct br_agent_def {
     void (*fini)(br_agent *self, void *state);   // may be NULL
     const br_handler *handlers;
     size_t handler_count;
-    br_on_decision on_decision; // may be NULL; hears decisions that had candidates or predictions
+    // May be NULL. Hears decisions that had candidates or predictions, some time after the event. It
+    // only listens: what is proposed, emitted or set there belongs to no event and is dropped.
+    br_on_decision on_decision;
     const rt_param *params;     // tunables, see runtime/config/param.h; may be NULL
     size_t param_count;
 } br_agent_def;

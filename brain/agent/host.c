@@ -19,6 +19,10 @@
 // passed over, so feeding again is harmless. It survives a broken link in memory, a restart through
 // the cut.
 //
+// Records arrive before they are durable, so that thinking and syncing overlap. A cut therefore waits
+// until the brain says that everything applied is in the journal (`committed`): a state that knows
+// more than the journal could never be brought back in line with it.
+//
 // Cuts: rows, positions, the playbook set and unconfirmed answers go into one cut of the store, so
 // a host that was killed comes back with state and answers that belong together. A cut runs on the
 // store's thread while the loop goes on; when one is still running the next is left out.
@@ -62,10 +66,12 @@ struct br_host {
     uint32_t outbox_count;
     uint64_t applied;
     uint64_t decided;
+    uint64_t committed; // durable in the brain's journal
     uint64_t answered; // upto_seq of the last answer
     bool is_up;
     bool is_stopped;
     bool is_cutting;
+    bool is_cut_due;
     bool is_health_due;  // the next answer carries the agents' states
     bool is_health_news; // something happened since they were sent
     bool is_malformed_told;
@@ -268,16 +274,15 @@ on_cut_done(void *user, rt_err err)
 }
 
 static void
-on_cut(void *user)
+cut_when_durable(br_host *host)
 {
-    br_host *host = user;
     uint64_t cut_seq = 0;
     rt_err err = RT_OK;
 
-    RT_CHECK(host, HOST_MAGIC);
-    if (host->is_cutting) {
+    if (!host->is_cut_due || host->is_cutting || host->applied > host->committed) {
         return;
     }
+    host->is_cut_due = false;
     br_unconfirmed_save(host->unconfirmed);
     cut_seq = br_runner_save(host->runner, host->applied);
     if (rt_store_dirty(host->store) == 0 && cut_seq == rt_store_saved(host->store)) {
@@ -292,6 +297,16 @@ on_cut(void *user)
         rt_log_error("host-cut-refused", "host=%.*s err=%s", RT_STR_ARG(host->name),
                      rt_err_name(err));
     }
+}
+
+static void
+on_cut(void *user)
+{
+    br_host *host = user;
+
+    RT_CHECK(host, HOST_MAGIC);
+    host->is_cut_due = true;
+    cut_when_durable(host);
 }
 
 // --- receiving ---
@@ -310,12 +325,12 @@ feed_all(br_host *host, const msg_records *records, int64_t now_us)
             .payload = all[i].payload,
         };
 
-        if (record.seq <= host->applied) {
-            continue; // fed again after a reconnection
+        if (record.seq != 0 && record.seq <= host->applied) {
+            continue; // fed again after a reconnection; 0 is the playbook set that is live now
         }
         // A record that cannot be read is counted and logged there, and is none the next time.
         (void)!br_runner_feed(host->runner, &record, now_us);
-        host->applied = record.seq;
+        host->applied = RT_MAX(host->applied, record.seq);
         host->is_health_news = true;
     }
     host->applied = RT_MAX(host->applied, records->upto_seq);
@@ -336,7 +351,9 @@ on_records(br_host *host, const msg_records *records)
     int64_t next_us = 0;
 
     host->decided = RT_MAX(host->decided, records->decided_seq);
+    host->committed = RT_MAX(host->committed, records->committed_seq);
     br_unconfirmed_confirm(host->unconfirmed, host->decided);
+    cut_when_durable(host); // before this batch, which is not durable yet
     feed_all(host, records, now_us);
     next_us = br_runner_poll(host->runner, now_us);
     br_runner_take(host->runner, &answers);
@@ -345,6 +362,7 @@ on_records(br_host *host, const msg_records *records)
     }
     host->answered = records->upto_seq;
     send_answers(host, &answers);
+    cut_when_durable(host);
     if (next_us >= 0 || host->outbox_first != NULL) {
         arm_poll(host, next_us);
     }
@@ -541,8 +559,8 @@ br_host_stop(br_host *host)
     rt_timer_stop(host->health_timer);
     rt_timer_stop(host->cut_timer);
     empty_outbox(host);
-    if (host->kv == NULL) {
-        return RT_OK;
+    if (host->kv == NULL || host->applied > host->committed) {
+        return RT_OK; // what is not saved is fed again
     }
     br_unconfirmed_save(host->unconfirmed);
     return rt_store_cut_wait(host->store, br_runner_save(host->runner, host->applied));

@@ -21,6 +21,7 @@
 #define TICK_MS 20
 #define SCRATCH_MAX (8u * 1024 * 1024)
 #define SAMPLE_EVERY_US (10 * 1000000LL)
+#define TELL_EVERY_US 500000
 // With the events' own clock a commit per event would dominate; what waits for it waits at most this.
 #define COMMIT_DELAY_US 2000
 
@@ -335,6 +336,10 @@ on_tick(void *user)
         br__fire_timers(brain, br__now_ms(brain, RT_TIME_NONE));
     }
     check_halt_file(brain);
+    if (now_us - brain->last_told_us >= TELL_EVERY_US) {
+        brain->last_told_us = now_us;
+        br__hosts_tell_committed(brain);
+    }
     if (now_us - brain->last_sample_us >= SAMPLE_EVERY_US) {
         sample_metrics(brain, now_us);
     }

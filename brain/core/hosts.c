@@ -63,7 +63,8 @@ send_records(br_host_link *host, uint64_t first_seq, uint64_t upto_seq)
     br_brain *brain = host->brain;
     msg_records records = {.upto_seq = upto_seq,
                            .decided_seq = brain->state->meta.decided_seq,
-                           .records = {host->batch, host->batch_count}};
+                           .records = {host->batch, host->batch_count},
+                           .committed_seq = rt_journal_committed(brain->journal)};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &records, &brain->message);
     RT_ASSERT(!brain->message.failed); // bounded by the group and the batch
@@ -75,6 +76,7 @@ send_records(br_host_link *host, uint64_t first_seq, uint64_t upto_seq)
     }
     host->fed = upto_seq;
     host->awaiting = upto_seq;
+    host->told_committed = records.committed_seq;
 }
 
 static void
@@ -226,6 +228,19 @@ br__hosts_flush(br_brain *brain)
         } else if (host->batch_count > 0) {
             send_records(host, host->batch_first,
                          host->batch[host->batch_count - 1].seq);
+        }
+    }
+}
+
+// A quiet host still has to learn that what it was sent is durable, or it could never save its state.
+void
+br__hosts_tell_committed(br_brain *brain)
+{
+    uint64_t committed = rt_journal_committed(brain->journal);
+    for (unsigned h = 0; h < brain->host_count; h++) {
+        br_host_link *host = &brain->hosts[h];
+        if (host->up && host->live && host->batch_count == 0 && host->told_committed < committed) {
+            send_records(host, host->fed + 1, host->fed);
         }
     }
 }

@@ -63,6 +63,7 @@ typedef struct br_host_link {
     uint64_t fed; // last seq it was sent or that needs no sending
     uint64_t answered;
     uint64_t awaiting; // upto_seq of the last batch sent and not answered; 0 = none
+    uint64_t told_committed;
     rt_journal_reader *reader;
     msg_agent_info *agents;
     uint32_t agent_count;
@@ -97,7 +98,7 @@ typedef struct br_outgoing {
 
 typedef struct br_retry br_retry; // a webhook being tried
 
-typedef struct br_tail br_tail; // a brainctl tail waiting for new records
+typedef struct br_control br_control; // the control door: calls under way, tails, rates
 
 // Figures at the last sample of the runtime's own metrics.
 typedef struct br_samples {
@@ -146,6 +147,7 @@ struct br_brain {
     int64_t last_commit_us;
     int64_t last_cut_us;
     int64_t last_sample_us;
+    int64_t last_told_us;
     br_samples samples;
     int64_t started_us;
     bool cutting;
@@ -165,7 +167,7 @@ struct br_brain {
     int64_t reject_since_us;
     // playbooks waiting to become live
     br_playbooks *next_playbooks;
-    br_tail *tails;
+    br_control *control;
     // stop
     rt_err failed;
     bool stopping;
@@ -234,6 +236,8 @@ uint64_t br__hosts_note(br_brain *brain, const rt_record *record, const rt_event
                         bool decision_said);
 // br__hosts_flush sends batches and feeds hosts that are behind.
 void br__hosts_flush(br_brain *brain);
+// br__hosts_tell_committed lets quiet hosts know what is durable.
+void br__hosts_tell_committed(br_brain *brain);
 // br__hosts_caught_up tells whether every host is up and live.
 bool br__hosts_caught_up(const br_brain *brain);
 // br__hosts_hears is the set of hosts with an agent that hears the type.

@@ -40,6 +40,7 @@ br_histogram_quantile(const br_histogram *histogram, double quantile)
 {
     uint64_t rank = (uint64_t)(quantile * (double)histogram->count);
     uint64_t seen = 0;
+    rank = histogram->count > 0 ? RT_MIN(rank, histogram->count - 1) : 0;
     for (uint32_t i = 0; i < BR_HISTOGRAM_BUCKETS; i++) {
         seen += histogram->buckets[i];
         if (histogram->buckets[i] > 0 && seen > rank) {

@@ -129,6 +129,7 @@ br_pending_expect(br_pending *pending, unsigned host)
     for (size_t i = 0; i < pending->count; i++) {
         pending->items[(pending->first + i) % BR_PENDING_MAX].waiting |= 1ull << host;
     }
+    pending->answered[host] = 0;
 }
 
 void

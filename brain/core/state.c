@@ -407,7 +407,6 @@ br_state_decode_playbooks(const br_pack *pack, rt_bytes payload, rt_diag *diag,
 void
 br_state_apply_playbooks(br_state *state, const rt_record *record, br_playbooks *set)
 {
-    // only rows of files that are gone are deleted, so that unchanged ones are not saved again
     rt_bytes key_bytes;
     rt_bytes value;
     rt_arena_reset(state->scratch);

@@ -3,12 +3,14 @@
 #include <stdio.h>
 
 #include "runtime/base/check.h"
+#include "runtime/base/text.h"
 
 static void
 settle(br_candidate *candidate, const char *verdict)
 {
     candidate->msg.verdict = rt_str_of(verdict);
-    candidate->msg.why = rt_str_of(candidate->why);
+    // reasons are cut at BR_WHY_MAX; a record with half a character could never be read back
+    candidate->msg.why = rt_utf8_whole(rt_str_of(candidate->why));
 }
 
 static bool

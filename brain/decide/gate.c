@@ -112,6 +112,9 @@ admit_shape(const br_admission *admission)
 {
     const br_action *action = admission->candidate->action;
     const msg_proposal *proposal = &admission->candidate->msg.proposal;
+    if (proposal->target.len > RT_EVENT_SUBJECT_MAX || proposal->args.len > BR_GATE_ARGS_MAX) {
+        return refuse(admission, "target or arguments too long");
+    }
     if (br_pack_action_check(action, proposal->args) != RT_OK) {
         return refuse(admission, rt_err_detail());
     }

@@ -1,8 +1,8 @@
 // brain/decide/gate.h: the one gate that every action passes, whoever proposed it.
 //
 // Layer: brain/decide.   Threads: brain loop.
-// In order: the kill switch; the closed list of actions and the schema of their arguments; the kind
-// of the target; quiet hours for actions that reach a customer; one action per target and group in
+// In order: the kill switch; the closed list of actions and the schema of their arguments; the length
+// of target and arguments and the kind of the target; quiet hours for actions that reach a customer; one action per target and group in
 // flight; cooldown per action and target; budgets per target and day, per tenant and hour and for all
 // actions of a tenant in a minute; the executor's circuit breaker (half of the last 20 outcomes
 // failed: closed for 60 s). Admission only looks; what an admitted action uses up is taken by
@@ -14,6 +14,7 @@
 #include "brain/decide/outbox.h"
 #include "runtime/store/store.h"
 
+#define BR_GATE_ARGS_MAX 32768 // bytes of an action's arguments, so that its intent fits in a row
 #define BR_BREAKER_WINDOW 20
 #define BR_BREAKER_OPEN_MS (60 * 1000)
 

@@ -131,18 +131,32 @@ observed(const br_situation *situation, const br_expr *expr, rt_arena *arena, do
     return result.value.kind != RT_KIND_NONE;
 }
 
-static cell *
-cell_of(cell *cells, size_t count, uint32_t guess, uint32_t tag)
+static bool
+is_live(const br_group *group, uint64_t tag)
 {
-    cell *found = (cell *)(uintptr_t)find_cell(cells, count, guess, tag);
-    for (size_t i = 0; i < count && found == NULL; i++) {
-        if (cells[i].tag == 0) {
-            cells[i].tag = tag;
-            found = &cells[i];
+    for (uint32_t s = 0; s < group->stat_count; s++) {
+        if (group->stats[s].tag == tag) {
+            return true;
         }
     }
-    if (found == NULL) { // every cell belongs to a feature that the pack no longer has
-        found = &cells[guess];
+    return false;
+}
+
+// A new feature takes an unused cell, else one of a feature that the pack no longer has; a row has
+// at least as many cells as its group has features, so there is one.
+static cell *
+cell_of(const br_group *group, cell *cells, size_t count, uint32_t stat)
+{
+    uint32_t tag = group->stats[stat].tag;
+    cell *found = (cell *)(uintptr_t)find_cell(cells, count, stat, tag);
+    for (size_t i = 0; i < count && found == NULL; i++) {
+        found = cells[i].tag == 0 ? &cells[i] : NULL;
+    }
+    for (size_t i = 0; i < count && found == NULL; i++) {
+        found = !is_live(group, cells[i].tag) ? &cells[i] : NULL;
+    }
+    RT_ASSERT(found != NULL);
+    if (found->tag != tag) {
         *found = (cell){.tag = tag};
     }
     return found;
@@ -165,14 +179,16 @@ update_group(br_features *features, const br_situation *situation, uint32_t g, r
     }
     rt_key key = rt_key_pair(situation->event->tenant, use->group->name, situation->group_keys[g]);
     bool created;
-    size_t size = use->group->stat_count * sizeof(cell);
+    rt_bytes before = {NULL, 0};
+    (void)rt_table_get(features->table, rt_key_bytes(&key), &before); // absent: a new row
+    size_t size = RT_MAX(before.len, use->group->stat_count * sizeof(cell));
     cell *cells = rt_table_edit(features->table, rt_key_bytes(&key), size, &created);
     for (uint32_t s = 0; s < use->group->stat_count; s++) {
         if ((known & (1u << s)) == 0) {
             continue;
         }
         const br_stat *stat = &use->group->stats[s];
-        cell *at = cell_of(cells, use->group->stat_count, s, stat->tag);
+        cell *at = cell_of(use->group, cells, size / sizeof(cell), s);
         if (stat->kind == BR_STAT_LAST) {
             at->value = (br_decayed){values[s], 1, situation->now_ms};
         } else {

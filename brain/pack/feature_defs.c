@@ -144,6 +144,7 @@ plan_update(br_pack *pack, const br_group *group, uint32_t stat, const rt_node *
         br_expr_env names = br_env_expr(&env);
         br_expr *expr = NULL;
         if (br_expr_compile(value->text, value, &names, RT_KIND_NONE, diag, &expr) == RT_OK) {
+            br_expr_free((br_expr *)(uintptr_t)use->values[stat]); // an event type named twice
             use->values[stat] = expr;
         }
     }

@@ -396,8 +396,9 @@ br_situation_decode(br_situation *situation, rt_bytes context)
         if (touch->slot >= 0) {
             rt_value key = situation->event->slots[touch->slot];
             situation->keys[t] = key.kind == RT_KIND_STR ? key.s : RT_STR("");
-        } else {
-            (void)rt_subject_split(situation->event->subject, &kind, &situation->keys[t]);
+        } else if (!rt_subject_split(situation->event->subject, &kind, &situation->keys[t]) ||
+                   !rt_str_equal(kind, touch->entity->name)) {
+            situation->keys[t] = RT_STR("");
         }
         if (rt_mp_find(context, touch->entity->name, &mp)) {
             decode_entity(situation, touch->entity->name, &mp);

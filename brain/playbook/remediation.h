@@ -77,7 +77,7 @@ rt_err br_remediation_parse(const char *file, rt_str text, rt_diag *diag,
                             br_remediation **ret) RT_MUST_USE;
 // br_remediation_free releases it; NULL is fine.
 void br_remediation_free(br_remediation *remediation);
-// br_remediation_applies evaluates `when`; a condition that has no value (an absent field) is false.
+// br_remediation_applies evaluates `when`; a condition without a value (absent field) is false.
 //   field     gives a field of anomaly.detected by name, NONE when it is absent
 bool br_remediation_applies(const br_remediation *remediation,
                             rt_value (*field)(const void *user, const char *name),

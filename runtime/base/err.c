@@ -70,7 +70,10 @@ rt_fail_at(const char *file, int line, rt_err err, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    memcpy(detail, text, strlen(text) + 1);
+    // Details go into records, which hold whole characters only.
+    size_t len = rt_utf8_whole(rt_str_of(text)).len;
+    memcpy(detail, text, len);
+    detail[len] = '\0';
     (void)snprintf(where, sizeof(where), "%s:%d", file, line);
     return err;
 }

@@ -494,6 +494,24 @@ sequence_len(const uint8_t *p, size_t left)
     return len;
 }
 
+rt_str
+rt_utf8_whole(rt_str text)
+{
+    size_t tail = 0; // bytes after the last lead byte
+
+    while (tail < 3 && tail < text.len &&
+           ((uint8_t)text.ptr[text.len - 1 - tail] & 0xc0) == 0x80) {
+        tail++;
+    }
+    if (tail < text.len) {
+        uint8_t lead = (uint8_t)text.ptr[text.len - 1 - tail];
+        size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+
+        text.len -= length > tail + 1 ? tail + 1 : 0;
+    }
+    return text;
+}
+
 bool
 rt_utf8_valid(rt_str text)
 {

@@ -65,6 +65,9 @@ size_t rt_format_f64(double value, char *buf, size_t cap);
 // rt_utf8_valid checks well-formed UTF-8 (no surrogates, no overlong forms, max U+10FFFF).
 bool rt_utf8_valid(rt_str text);
 
+// rt_utf8_whole is `text` without a character that was cut off at its end.
+rt_str rt_utf8_whole(rt_str text);
+
 // rt_edit_distance is the Damerau-Levenshtein distance (a swap of neighbours costs 1; optimal
 // string alignment), capped at `limit + 1` (names only, at most 64 bytes are compared).
 unsigned rt_edit_distance(rt_str a, rt_str b, unsigned limit);

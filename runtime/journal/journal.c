@@ -30,8 +30,8 @@
 // group, so that no record of it can be taken for one of a later group, and refused when a later
 // group proves it damaged (segment.c).
 //
-// Invariant: nothing of a group is acknowledged before its sync returned RT_OK; after a failed write
-// or sync nobody knows what is on disk, so the journal is poisoned and only reopening helps.
+// Invariant: nothing of a group is acknowledged before its sync returned RT_OK; after a failed
+// write or sync nobody knows what is on disk, so the journal is poisoned and only reopening helps.
 
 #define JOURNAL_MAGIC 0x70c4a117u
 #define SEGMENT_BYTES_MIN (1024u * 1024)

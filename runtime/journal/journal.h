@@ -1,7 +1,7 @@
 // journal/journal.h: the one ordered, durable log that everything is a fold of.
 //
-// Layer: runtime/journal (may use runtime/base, runtime/seam).   Threads: one owner (the brain loop);
-// readers (own file handles) anywhere.
+// Layer: runtime/journal (may use runtime/base, runtime/seam).   Threads: one owner (the brain
+// loop); readers (own file handles) anywhere.
 //
 // Files: <dir>/<first_seq:016x>.seg, preallocated to segment_bytes and recycled, so that a commit
 // overwrites allocated blocks (81 µs) instead of extending a file. A segment begins with a header
@@ -9,12 +9,12 @@
 //   u32 payload length · u32 CRC32C (seeded with the segment's salt, over the rest of the header and
 //   the payload) · u64 seq · i64 at_ms · u8 kind · u8 flags · u16 group · payload · pad to 8
 // `group` is the low half of a counter of groups. A group of records ends with a COMMIT record
-// holding SHA-256(previous chain hash || group bytes); it lies in one segment, so it is never larger
-// than segment_bytes allow. Records after the last valid COMMIT are a torn tail and are cut at
-// start-up; a bad group with a record of a later group behind it is damage, because a group is begun
-// only when the one before is durable: it is named (file, offset, seq) and the journal refuses to
-// open for writing. Stale data of a recycled segment never passes for a record, because the salt
-// differs.
+// holding SHA-256(previous chain hash || group bytes); it lies in one segment, so it is never
+// larger than segment_bytes allow. Records after the last valid COMMIT are a torn tail and are cut
+// at start-up; a bad group with a record of a later group behind it is damage, because a group is
+// begun only when the one before is durable: it is named (file, offset, seq) and the journal
+// refuses to open for writing. Stale data of a recycled segment never passes for a record, because
+// the salt differs.
 #ifndef CEREBRO_RUNTIME_JOURNAL_JOURNAL_H
 #define CEREBRO_RUNTIME_JOURNAL_JOURNAL_H
 

@@ -313,8 +313,9 @@ test_journal_adopts_or_replaces_a_left_over_spare(void **state)
 }
 
 // --- against a model ------------------------------------------------------------------------
-// Random appends, commits, releases and power cuts on the simulated disk, against a model that knows
-// what was acknowledged. A failure prints the seed; CEREBRO_SEED=<n> runs that one alone (1..2000).
+// Random appends, commits, releases and power cuts on the simulated disk, against a model that
+// knows what was acknowledged. A failure prints the seed; CEREBRO_SEED=<n> runs that one alone
+// (1..2000).
 
 typedef struct model {
     rt_rng rng;

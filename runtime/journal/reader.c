@@ -11,9 +11,9 @@
 // group is not complete there are four possibilities, asked in this order: the file was recycled
 // (its header changed), the journal goes on in the next segment (there is one named by exactly the
 // seq expected next, so a segment that is still growing is never left too early), the group is
-// damaged, or there is simply nothing more yet. Damage needs proof: a later group or a later segment.
-// As the writer may have finished the group between the look at it and the look for the proof, the
-// group is read once more before it is condemned.
+// damaged, or there is simply nothing more yet. Damage needs proof: a later group or a later
+// segment. As the writer may have finished the group between the look at it and the look for the
+// proof, the group is read once more before it is condemned.
 //
 // The search for proof reads the rest of the segment; a reader that waits at the end would do that
 // at each call, so it looks thoroughly at the first time and then every THOROUGH_EVERY calls.

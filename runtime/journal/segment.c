@@ -11,9 +11,9 @@
 // former life, a group torn by a power cut, a group being written right now, or damage to a group
 // that was acknowledged. Only the last must stop us, and it can be told from the others: a group is
 // begun only after the one before it is durable, so one whole record of a *later* group proves that
-// the group we cannot read was complete. Every record carries the low bits of its group's number for
-// this; the salt keeps out the file's former life, and the writer wipes a torn tail when it opens
-// (journal.c), so that no record of an abandoned group is ever mistaken for a later one.
+// the group we cannot read was complete. Every record carries the low bits of its group's number
+// for this; the salt keeps out the file's former life, and the writer wipes a torn tail when it
+// opens (journal.c), so that no record of an abandoned group is ever mistaken for a later one.
 //
 // Length and checksum both cover the length field, so a damaged length is found like any other.
 //
@@ -440,7 +440,8 @@ rt__cursor_next(rt__cursor *cursor, uint64_t chain_from, rt__group *ret_group)
     return err;
 }
 
-// Whether a valid record of this or a later group stands at `at`; *ret_len is its size then, else 0.
+// Whether a valid record of this or a later group stands at `at`; *ret_len is its size then, else
+// 0.
 static rt_err
 probe(rt__cursor *c, uint64_t at, size_t *ret_len, uint16_t *ret_group, bool *ret_is_commit)
 {

@@ -75,12 +75,12 @@ test_journal_torn_records_never_come_back(void **state)
 static void
 test_journal_flipped_bit_is_named_and_refused(void **state)
 {
-    const uint64_t group_bytes = 64 + 64; // two records of 32 bytes, COMMIT
+    const uint64_t group_bytes = 80 + 64; // two records of 34 bytes and 6 of padding, COMMIT
     rt_journal *journal = open_journal(64 * MIB);
 
     (void)state;
     for (int i = 0; i < 3; i++) {
-        commit_pair(journal, "one");
+        commit_pair(journal, "five5");
     }
     rt_journal_close(journal);
     for (uint64_t at = DATA_AT; at < DATA_AT + 2 * group_bytes; at++) {
@@ -95,7 +95,7 @@ test_journal_flipped_bit_is_named_and_refused(void **state)
         CHECK_ERR(rt_journal_verify(JOURNAL_DIR, &info), RT_ECORRUPT);
         CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
         for (uint64_t seq = 1; seq <= good; seq++) {
-            check_next(reader, seq, "one");
+            check_next(reader, seq, "five5");
         }
         CHECK_ERR(rt_journal_reader_next(reader, &record), RT_ECORRUPT);
         CHECK_ERR(rt_journal_reader_next(reader, &record), RT_ECORRUPT);

@@ -25,9 +25,9 @@
 // which would look the same; therefore the file is extended (sparsely) beyond what a commit can
 // allocate before the commit begins.
 //
-// The environment must not be opened twice in a process, and data.mdb never closed by us while it is
-// open: closing any descriptor of a file drops LMDB's fcntl locks. Two owners in different processes
-// are kept apart by a lock file of our own.
+// The environment must not be opened twice in a process, and data.mdb never closed by us while it
+// is open: closing any descriptor of a file drops LMDB's fcntl locks. Two owners in different
+// processes are kept apart by a lock file of our own.
 //
 // `mutex` guards job, is_stopping and the outcome; the loop and the store thread meet nowhere else.
 

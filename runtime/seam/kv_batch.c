@@ -6,8 +6,8 @@
 #include "runtime/base/check.h"
 
 // Design notes.
-// Filled on the loop thread by copying, read on the store thread: no pointer into live state crosses.
-// Operations are applied in key order, because neighbouring keys share pages of a B+tree.
+// Filled on the loop thread by copying, read on the store thread: no pointer into live state
+// crosses. Operations are applied in key order, because neighbouring keys share pages of a B+tree.
 
 #define BATCH_MAGIC 0xba7c4000u
 

@@ -40,8 +40,8 @@ void sim_disk_reset(void);
 // draws of `rng`. Open handles and locks become invalid: their calls fail with RT_EIO.
 void sim_disk_crash(rt_rng *rng);
 // sim_disk_fail_next makes the nth next call (1 = the very next) of a kind fail once with `err`.
-// RT_ECRASH stands for a power cut in the middle of the call: nothing is lost yet, and whoever asked
-// for it calls sim_disk_crash when the code under test has returned.
+// RT_ECRASH stands for a power cut in the middle of the call: nothing is lost yet, and whoever
+// asked for it calls sim_disk_crash when the code under test has returned.
 void sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err);
 // sim_disk_flip_bit changes one stored bit, as rot would; false when the file is shorter.
 bool sim_disk_flip_bit(const char *path, uint64_t bit);

@@ -8,9 +8,9 @@
 
 // Design notes.
 // A store is a sorted array of pairs that belongs to the simulated disk, by its directory, and
-// outlives the handles. A commit merges the sorted batch into it in one step, so it is there whole or
-// not at all. One started with rt_kv_commit_start is applied a loop step later; when the power is cut
-// before, a lot decides whether it had reached the disk.
+// outlives the handles. A commit merges the sorted batch into it in one step, so it is there whole
+// or not at all. One started with rt_kv_commit_start is applied a loop step later; when the power
+// is cut before, a lot decides whether it had reached the disk.
 //
 // A handle from before a power cut answers RT_EIO; the call its commit still owes is made by
 // rt_kv_close, as everywhere.

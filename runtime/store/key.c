@@ -4,9 +4,9 @@
 #include "runtime/base/hash.h"
 
 // Design notes.
-// A text that is too long is replaced by a part of 65 bytes: 0xff, which no UTF-8 text holds, and the
-// SHA-256 of the text in hexadecimal. So an id of any length has a key of its own, and nobody outside
-// can choose a text whose key is that of another.
+// A text that is too long is replaced by a part of 65 bytes: 0xff, which no UTF-8 text holds, and
+// the SHA-256 of the text in hexadecimal. So an id of any length has a key of its own, and nobody
+// outside can choose a text whose key is that of another.
 
 #define TENANT_BYTES 2
 #define TEXT_MAX 200 // of the only text of a key

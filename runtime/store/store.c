@@ -10,12 +10,13 @@
 // Design notes.
 // On disk a row is: u32 CRC-32C (over kv key, ordinal and value) · u64 ordinal · value. The ordinal
 // numbers the rows of a table in order of insertion; loading sorts by it, so a walk over a reopened
-// table goes in the same order as over one that never was closed, and so does whatever depends on it.
+// table goes in the same order as over one that never was closed, and so does whatever depends on
+// it.
 //
-// Cuts: `dirty` lists rows changed since the last cut, `graves` the keys of deleted rows that the kv
-// may still have. Deletes come before puts in a batch, so a row deleted and made again ends well. A
-// cut under way remembers in each of its rows (cut_id) that it took it; when it fails they are
-// marked dirty again, and its graves come back.
+// Cuts: `dirty` lists rows changed since the last cut, `graves` the keys of deleted rows that the
+// kv may still have. Deletes come before puts in a batch, so a row deleted and made again ends
+// well. A cut under way remembers in each of its rows (cut_id) that it took it; when it fails they
+// are marked dirty again, and its graves come back.
 
 #define DISK_HEADER_BYTES 12
 

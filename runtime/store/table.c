@@ -7,14 +7,15 @@
 
 // Design notes.
 // A row is one block: header, key, value at the next multiple of 8. A table holds its rows in an
-// array in insertion order; a row's index there is its name everywhere else (slots, dirty list, undo
-// log), so that a row may move when it grows. The index is open-addressed with linear probing and
-// backward-shift deletion; each slot carries 32 hash bits, so a probe rarely touches a wrong row.
-// The hash seed is the table's address: nobody outside can aim at collisions, and nothing ever walks
-// by slot.
+// array in insertion order; a row's index there is its name everywhere else (slots, dirty list,
+// undo log), so that a row may move when it grows. The index is open-addressed with linear probing
+// and backward-shift deletion; each slot carries 32 hash bits, so a probe rarely touches a wrong
+// row. The hash seed is the table's address: nobody outside can aim at collisions, and nothing ever
+// walks by slot.
 //
-// Deleted rows leave holes. They are squeezed out when the array is full, but not while a savepoint is
-// open, because undo entries name rows by index: then the array grows, and is squeezed afterwards.
+// Deleted rows leave holes. They are squeezed out when the array is full, but not while a savepoint
+// is open, because undo entries name rows by index: then the array grows, and is squeezed
+// afterwards.
 //
 // Undo: at the first touch of a row inside a savepoint its bytes are logged; a new row is logged as
 // made, a deleted one is kept alive in the log. Rolling back runs the log backwards.

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "brain/agent/host.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/log.h"
 #include "runtime/seam/clock.h"
@@ -55,20 +54,6 @@ static const char usage[] =
     "see also: brainctl(1), brain-agent(1), brain-replay(1)\n";
 
 static void
-log_level(const settings *s)
-{
-    static const char *const names[] = {"error", "warn", "info", "debug"};
-    const char *want = rt_config_str(s->config, "log.level");
-    for (size_t i = 0; i < RT_COUNT(names); i++) {
-        if (strcmp(want, names[i]) == 0) {
-            rt_log_set_level((rt_log_level)i);
-        }
-    }
-    rt_log_set_json(rt_config_bool(s->config, "log.json"));
-    rt_log_set_clock(rt_clock_wall_ms);
-}
-
-static void
 on_hosts_stop(void *user)
 {
     inside_hosts *inside = user;
@@ -83,20 +68,7 @@ on_hosts_stop(void *user)
 static rt_err
 start_host(inside_hosts *inside, const settings_host *host)
 {
-    settings *s = inside->settings;
-    br_host_config config = {
-        .name = host->name,
-        .url = host->url,
-        .runner = {.agents = host->agents,
-                   .agent_count = host->agent_count,
-                   .catalog = br_pack_catalog(s->pack),
-                   .overrides = s->overrides,
-                   .diag = s->diag,
-                   .utc_offset_ms = s->utc_offset_ms,
-                   .tenant_count = RT_TENANT_MAX},
-        .dir = settings_host_dir(s, host),
-        .map_bytes = (uint64_t)rt_config_i64(s->config, "data.store_max_bytes"),
-        .cut_every_ms = rt_config_i64(s->config, "data.cut_every")};
+    br_host_config config = settings_host_config(inside->settings, host);
     return br_host_new(inside->loop, &config, &inside->hosts[inside->count]);
 }
 
@@ -168,18 +140,6 @@ url_or_null(const settings *s, const char *name)
     return url[0] != '\0' ? url : NULL;
 }
 
-static int32_t
-minute_of_day(const settings *s, const char *name)
-{
-    const char *text = rt_config_str(s->config, name);
-    int64_t hours = 0;
-    int64_t minutes = 0;
-    bool ok = strlen(text) == 5 && text[2] == ':' &&
-              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
-              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
-    return ok ? (int32_t)(hours * 60 + minutes) : -1;
-}
-
 static void
 write_param(void *user, const rt_param *param, const char *value, const char *origin)
 {
@@ -234,11 +194,7 @@ brain_config(settings *s, br_host_entry *hosts)
         .store_map_bytes = (uint64_t)rt_config_i64(c, "data.store_max_bytes"),
         .cut_every_ms = rt_config_i64(c, "data.cut_every"),
         .state = {.pack = s->pack,
-                  .gate = {.actions_per_minute = rt_config_i64(c, "limits.actions_per_minute"),
-                           .quiet_from_min = minute_of_day(s, "gate.quiet_from"),
-                           .quiet_until_min = minute_of_day(s, "gate.quiet_until"),
-                           .utc_offset_ms = s->utc_offset_ms,
-                           .tenant_count = RT_TENANT_MAX},
+                  .gate = settings_gate(s),
                   .subjects_max = (uint64_t)rt_config_i64(c, "memory.subjects_max"),
                   .memories_max = (uint64_t)rt_config_i64(c, "memory.memories_max"),
                   .dedup_events = (uint32_t)rt_config_i64(c, "dedup.events_max"),
@@ -410,7 +366,7 @@ main(int argc, char **argv)
         puts("configuration, pack and playbooks are fine");
         return 0;
     }
-    log_level(&d->settings);
+    settings_log(&d->settings);
     code = run(d);
     // no orderly tear-down: nng 1.5.2 can hang when a receiving socket is closed, and everything that
     // matters is on disk

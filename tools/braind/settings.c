@@ -10,6 +10,8 @@
 
 #include "agents/registry.h"
 #include "runtime/base/alloc.h"
+#include "runtime/base/log.h"
+#include "runtime/seam/clock.h"
 #include "runtime/seam/file.h"
 
 #define SETTINGS_ARENA_MAX (64u * 1024 * 1024)
@@ -92,6 +94,19 @@ find_agent(rt_str name)
     return NULL;
 }
 
+static bool
+is_placed(const settings *s, const br_agent_def *agent)
+{
+    for (size_t h = 0; h < s->host_count; h++) {
+        for (size_t a = 0; a < s->hosts[h].agent_count; a++) {
+            if (s->hosts[h].agents[a] == agent) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void
 load_host_agent(settings *s, settings_host *host, const rt_node *node)
 {
@@ -108,15 +123,10 @@ load_host_agent(settings *s, settings_host *host, const rt_node *node)
                     "no agent '%.*s' in this build", RT_STR_ARG(node->text));
         return;
     }
-    for (size_t h = 0; h < s->host_count; h++) {
-        for (size_t a = 0; a < s->hosts[h].agent_count; a++) {
-            if (s->hosts[h].agents[a] == agent) {
-                rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1032", node->mark, NULL,
-                            "agent '%s' runs in host '%s' already", agent->name,
-                            s->hosts[h].name);
-                return;
-            }
-        }
+    if (is_placed(s, agent)) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1032", node->mark, NULL,
+                    "agent '%s' stands in two hosts", agent->name);
+        return;
     }
     host->agents[host->agent_count++] = agent;
 }
@@ -138,6 +148,7 @@ load_host(settings *s, const rt_node *node)
     host->url = rt_arena_str(s->arena, rt_node_str(node, "url", fallback, s->diag)).ptr;
     host->outside = strncmp(host->url, "inproc://", 9) != 0;
     const rt_node *agents = rt_node_get(node, "agents");
+    host->takes_rest = agents == NULL;
     for (const rt_node *a = agents != NULL ? agents->child : NULL; a != NULL; a = a->next) {
         load_host_agent(s, host, a);
     }
@@ -200,13 +211,21 @@ each_child(settings *s, const char *key, void (*load)(settings *s, const rt_node
     }
 }
 
+// A host that names no agents runs all that no other host names, so that a new agent needs no word in
+// the configuration.
 static void
-default_host(settings *s)
+place_the_rest(settings *s)
 {
-    settings_host *host = &s->hosts[s->host_count++];
-    *host = (settings_host){.name = "inside", .url = "inproc://agents-inside"};
-    for (size_t i = 0; i < agents_registry_count; i++) {
-        host->agents[host->agent_count++] = agents_registry[i];
+    if (s->host_count == 0) {
+        s->hosts[s->host_count++] =
+            (settings_host){.name = "inside", .url = "inproc://agents-inside", .takes_rest = true};
+    }
+    for (size_t h = 0; h < s->host_count; h++) {
+        for (size_t i = 0; s->hosts[h].takes_rest && i < agents_registry_count; i++) {
+            if (!is_placed(s, agents_registry[i])) {
+                s->hosts[h].agents[s->hosts[h].agent_count++] = agents_registry[i];
+            }
+        }
     }
 }
 
@@ -301,9 +320,7 @@ settings_load(const settings_flags *flags, settings *ret)
     if (ret->tenant_count == 0) {
         ret->tenants[ret->tenant_count++] = (br_tenant_config){1, "demo", 0};
     }
-    if (ret->host_count == 0) {
-        default_host(ret);
-    }
+    place_the_rest(ret);
     resolve_paths(ret, flags->config_file);
     err = load_overrides(ret, flags->config_file);
     if (err == RT_OK) {
@@ -338,4 +355,59 @@ const char *
 settings_host_dir(settings *s, const settings_host *host)
 {
     return rt_arena_printf(s->arena, "%s/agents/%s", s->data_dir, host->name).ptr;
+}
+
+static int32_t
+minute_of_day(const settings *s, const char *name)
+{
+    const char *text = rt_config_str(s->config, name);
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    bool ok = strlen(text) == 5 && text[2] == ':' &&
+              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
+              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
+    return ok ? (int32_t)(hours * 60 + minutes) : -1;
+}
+
+br_gate_config
+settings_gate(const settings *s)
+{
+    return (br_gate_config){
+        .actions_per_minute = rt_config_i64(s->config, "limits.actions_per_minute"),
+        .quiet_from_min = minute_of_day(s, "gate.quiet_from"),
+        .quiet_until_min = minute_of_day(s, "gate.quiet_until"),
+        .utc_offset_ms = s->utc_offset_ms,
+        .tenant_count = RT_TENANT_MAX};
+}
+
+void
+settings_log(const settings *s)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    const char *want = rt_config_str(s->config, "log.level");
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        if (strcmp(want, names[i]) == 0) {
+            rt_log_set_level((rt_log_level)i);
+        }
+    }
+    rt_log_set_json(rt_config_bool(s->config, "log.json"));
+    rt_log_set_clock(rt_clock_wall_ms);
+}
+
+br_host_config
+settings_host_config(settings *s, const settings_host *host)
+{
+    return (br_host_config){
+        .name = host->name,
+        .url = host->url,
+        .runner = {.agents = host->agents,
+                   .agent_count = host->agent_count,
+                   .catalog = br_pack_catalog(s->pack),
+                   .overrides = s->overrides,
+                   .diag = s->diag,
+                   .utc_offset_ms = s->utc_offset_ms,
+                   .tenant_count = RT_TENANT_MAX},
+        .dir = settings_host_dir(s, host),
+        .map_bytes = (uint64_t)rt_config_i64(s->config, "data.store_max_bytes"),
+        .cut_every_ms = rt_config_i64(s->config, "data.cut_every")};
 }

@@ -5,7 +5,7 @@
 #ifndef CEREBRO_TOOLS_BRAIND_SETTINGS_H
 #define CEREBRO_TOOLS_BRAIND_SETTINGS_H
 
-#include "brain/agent/agent.h"
+#include "brain/agent/host.h"
 #include "brain/core/brain.h"
 #include "runtime/config/config.h"
 
@@ -14,7 +14,8 @@
 typedef struct settings_host {
     const char *name;
     const char *url;
-    bool outside; // runs as a process of its own
+    bool outside;    // runs as a process of its own
+    bool takes_rest; // names no agents: runs all that no other host names
     const br_agent_def *agents[SETTINGS_AGENTS_MAX];
     size_t agent_count;
 } settings_host;
@@ -50,8 +51,14 @@ typedef struct settings_flags {
 rt_err settings_load(const settings_flags *flags, settings *ret) RT_MUST_USE;
 // settings_free releases everything.
 void settings_free(settings *settings);
+// settings_gate is the gate's configuration; minutes are -1 when the text is not hh:mm.
+br_gate_config settings_gate(const settings *settings);
 // settings_print_findings writes what is in diag to stderr.
 void settings_print_findings(const settings *settings);
+// settings_log sets up logging as configured.
+void settings_log(const settings *settings);
+// settings_host_config is what br_host_new needs to run a host's agents.
+br_host_config settings_host_config(settings *settings, const settings_host *host);
 // settings_host_dir is the directory of a host's own state, in the arena.
 const char *settings_host_dir(settings *settings, const settings_host *host);
 
