@@ -1,12 +1,13 @@
 // Design notes.
 //
-// Time runs in fixed buckets of the events' own time, per tenant. A bucket closes when an event of a
-// later bucket comes, or by a durable timer a little after its end: a carrier that falls silent sends
-// no event that could close it. After a day without any event the timer rests until the next one.
+// Time runs in fixed buckets of the events' own time, per tenant. A bucket closes when an event of
+// a later bucket comes, or by a durable timer a little after its end: a carrier that falls silent
+// sends no event that could close it. After a day without any event the timer rests until the next
+// one.
 //
 // Three tables: a tenant's clock; small tallies, touched by every event; and the series with their
-// detectors, touched when a bucket closes. Series are numbered, because rows of a table come back in
-// another order after a restart and the order of what is said must not depend on it.
+// detectors, touched when a bucket closes. Series are numbered, because rows of a table come back
+// in another order after a restart and the order of what is said must not depend on it.
 //
 // Business series of a tenant are those that its events name (a carrier, a metric), up to a limit.
 // Sampled metrics have their own short buckets, closed by the next sample.

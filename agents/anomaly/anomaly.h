@@ -1,4 +1,5 @@
-// anomaly/anomaly.h: the anomaly agent: tells when the business or the runtime leaves its usual range.
+// anomaly/anomaly.h: the anomaly agent: tells when the business or the runtime leaves its usual
+// range.
 //
 // Layer: agents/anomaly.   Threads: as brain/agent/agent.h.
 #ifndef CEREBRO_AGENTS_ANOMALY_ANOMALY_H

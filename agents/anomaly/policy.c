@@ -1,7 +1,8 @@
 // Design notes.
 //
 // Voting alone does not keep false alarms away on business series: they are skewed, seasonal and
-// often tiny, and detectors built for a bell curve are wrong together. What helps comes before them:
+// often tiny, and detectors built for a bell curve are wrong together. What helps comes before
+// them:
 // - counts and rates are compared with the same hour of the same kind of day. Counts are taken by
 //   whole hours: within an hour vans leave and shops open, which no slot could learn in time;
 // - they are gathered until a normal day would hold enough;
@@ -308,7 +309,8 @@ judge_count(anomaly_series *series, const anomaly_watch *watch, const anomaly_co
     double wildness = sqrt(fmax(series->open_variance / fmax(expected, 1e-9), 1));
     double reach = wildness * RANGE_SDS / 2;
     br_verdict verdict;
-    point p = {.x = one_sided(excess(hits, expected, config->tolerance) / wildness, watch->direction),
+    double x = excess(hits, expected, config->tolerance) / wildness;
+    point p = {.x = one_sided(x, watch->direction),
                .sd_min = 1,
                .at_ms = at_ms,
                .direction = watch->direction};
@@ -332,8 +334,8 @@ slot_of(int64_t at_ms, int32_t utc_offset_ms)
     return kind * 24 + (size_t)local.hour;
 }
 
-// The spread of an hour's total from day to day, never below a Poisson count's, and a bit more while
-// few days are known.
+// The spread of an hour's total from day to day, never below a Poisson count's, and a bit more
+// while few days are known.
 static double
 slot_variance(const anomaly_slot *slot, double usual, double days, int64_t at_ms)
 {

@@ -2,8 +2,8 @@
 //
 // Layer: agents/anomaly, pure (may use brain/math, brain/detect).   Threads: any.
 // A series is fed one tally a bucket. Buckets are gathered until they hold enough to say something
-// (a rate of three deliveries says nothing), put on one scale and given to three detectors, of which
-// enough must agree.
+// (a rate of three deliveries says nothing), put on one scale and given to three detectors, of
+// which enough must agree.
 #ifndef CEREBRO_AGENTS_ANOMALY_POLICY_H
 #define CEREBRO_AGENTS_ANOMALY_POLICY_H
 

@@ -10,6 +10,8 @@
 // The same decision may be reached by its order and by its customer; the bit per cause in its row
 // keeps it from being rewarded twice.
 
+#include <math.h>
+
 #include "agents/learning/intake.h"
 #include "agents/learning/report.h"
 #include "brain/agent/agent.h"
@@ -75,6 +77,7 @@ typedef struct learning_state {
     learning_memory memory;
     rt_str watched_model; // whose loss goes out as a metric
     int64_t watched_samples;
+    int64_t watched_window;
     learning_tuning tuning;
     learning_report_limits limits;
     int64_t report_every_ms;
@@ -88,10 +91,11 @@ typedef struct report_row {
     uint64_t cursor;
 } report_row;
 
-// Losses of the watched model since they last went out.
+// The watched model's mean loss, and how many outcomes came since it last went out.
 typedef struct loss_row {
-    double sum;
-    uint64_t count;
+    double mean;
+    uint64_t seen;
+    uint64_t since;
 } loss_row;
 
 // What one outcome does to the decisions it reaches.
@@ -232,26 +236,31 @@ emit_reward(const outcome *o, uint64_t seq, const learning_decision *decision,
 }
 
 // The watched model's mean loss goes out every so many outcomes, so that a drift is noticed like
-// any other metric that leaves its range.
+// any other anomaly. The mean reaches over many outcomes because they come in clumps: what is late is
+// known when its promise passes, all at the same hour, and a mean over that hour alone says nothing
+// about the model.
 static rt_err
 watch_loss(outcome *o, double probability, bool positive)
 {
     const learning_memory *memory = &o->st->memory;
     loss_row *row;
     double mean;
+    double rate;
     bool created;
     rt_mpw w;
     rt_err err;
     rt_key key = rt_key_pair(o->event->tenant, RT_STR("L"), o->st->watched_model);
 
     row = rt_table_edit(memory->names, rt_key_bytes(&key), sizeof(*row), &created);
-    row->sum += learning_log_loss(probability, positive);
-    row->count++;
-    if (row->count < (uint64_t)o->st->watched_samples || o->emitted >= BR_ANSWER_EMISSIONS_MAX) {
+    row->seen++;
+    row->since++;
+    rate = fmax(1.0 / (double)o->st->watched_window, 1.0 / (double)row->seen);
+    row->mean += rate * (learning_log_loss(probability, positive) - row->mean);
+    if (row->since < (uint64_t)o->st->watched_samples || o->emitted >= BR_ANSWER_EMISSIONS_MAX) {
         return RT_OK;
     }
-    mean = row->sum / (double)row->count;
-    *row = (loss_row){0.0, 0};
+    mean = row->mean;
+    row->since = 0;
     o->emitted++;
     rt_mpw_init(&w, 128);
     rt_mpw_map(&w, 2);
@@ -675,7 +684,9 @@ static const rt_param learning_params[] = {
     {"watched_model", RT_PARAM_STR, "delay-risk", 0, 64, "",
      "Model whose log-loss goes out as metric model_log_loss."},
     {"watched_samples", RT_PARAM_I64, "50", 1, 100000, "outcomes",
-     "Outcomes that one value of that metric stands for."},
+     "Outcomes between two values of that metric."},
+    {"watched_window", RT_PARAM_I64, "1000", 1, 1000000, "outcomes",
+     "Outcomes that it is averaged over."},
     {"reward_sd", RT_PARAM_F64, "0.5", 0.001, 2, "", "Spread of one decision's reward."},
 };
 
@@ -698,6 +709,7 @@ init(br_agent *self, void *state)
     memory->order_keep_ms = br_agent_param_i64(self, "order_keep");
     st->watched_model = br_agent_param_str(self, "watched_model");
     st->watched_samples = br_agent_param_i64(self, "watched_samples");
+    st->watched_window = br_agent_param_i64(self, "watched_window");
     st->report_every_ms = br_agent_param_i64(self, "report_every");
     st->risk_threshold = br_agent_param_f64(self, "risk_threshold");
     st->tuning = (learning_tuning){

@@ -4,8 +4,8 @@
 // the carrier's, and those to what is usual, so that a carrier's first order in a city is judged by
 // what it does elsewhere. Rates forget with a month's half-life: carriers change.
 //
-// Load counts what was proposed since the carrier last reported it; otherwise everything between two
-// reports would go to the one that looked best.
+// Load counts what was proposed since the carrier last reported it; otherwise everything between
+// two reports would go to the one that looked best.
 #include "agents/logistics/carriers.h"
 
 #include <math.h>
@@ -240,8 +240,8 @@ mean_of(const br_decayed *state, int64_t at_ms, double prior, double strength)
     return br_decayed_mean(state, at_ms, RATE_HALF_LIFE_MS, prior, strength);
 }
 
-// The state of the carrier in the city: the worse of what was said of everywhere and of the city, when
-// the latter was not overtaken by the former.
+// The state of the carrier in the city: the worse of what was said of everywhere and of the city,
+// when the latter was not overtaken by the former.
 static logistics_health
 health_of(const logistics_carriers *carriers, const service_row *overall, const service_row *local,
           int64_t at_ms)

@@ -2,15 +2,15 @@
 //
 // Lateness is known only weeks after the purchase, when the world has moved on. So the raw rates of
 // lateness say little; what helps is knowing early how long things take: handling and transit times
-// are known at the scan, and an order still open half-way to its promise is an early sign of a state
-// in trouble. They become features, and a logistic regression weighs them.
+// are known at the scan, and an order still open half-way to its promise is an early sign of a
+// state in trouble. They become features, and a logistic regression weighs them.
 //
 // Every statistic is shrunk: a seller to the tenant, a carrier in a state to the state, a route to
 // its state. What was never seen is therefore neutral, which is also what happens to inputs that a
 // tenant does not send (no sellers, or no carriers).
 //
-// A statistic is added with the value that its parents had just before, so that the order of additions
-// within one function matters; do not move the parents up.
+// A statistic is added with the value that its parents had just before, so that the order of
+// additions within one function matters; do not move the parents up.
 #include "agents/logistics/delay_model.h"
 
 #include <math.h>
@@ -277,7 +277,8 @@ transit_state_mean(const logistics_delay_model *model, rt_tenant tenant,
 
 // The scale of money: what divides the tenant's currency so that a usual order costs USUAL_PRICE.
 static double
-price_scale(const logistics_delay_model *model, const everyone_row *all, int64_t at_ms, double value)
+price_scale(const logistics_delay_model *model, const everyone_row *all, int64_t at_ms,
+            double value)
 {
     if (model->price_scale > 0) {
         return model->price_scale;

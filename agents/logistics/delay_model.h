@@ -1,10 +1,11 @@
 // logistics/delay_model.h: how likely an order is to be late, learned from every order before it.
 //
 // Layer: agents/logistics (may use brain/math, brain/learn, runtime/store).   Threads: host's loop.
-// Two things are kept per tenant: decayed statistics of sellers, states, routes and carriers, and one
-// online logistic regression over features made of them. Everything is told with the time at which it
-// happened; a forecast uses only what was told before. The labels rule: an order is in time when it
-// was delivered by its promise, late when its promise passed without a delivery, and nothing else.
+// Two things are kept per tenant: decayed statistics of sellers, states, routes and carriers, and
+// one online logistic regression over features made of them. Everything is told with the time at
+// which it happened; a forecast uses only what was told before. The labels rule: an order is in
+// time when it was delivered by its promise, late when its promise passed without a delivery, and
+// nothing else.
 #ifndef CEREBRO_AGENTS_LOGISTICS_DELAY_MODEL_H
 #define CEREBRO_AGENTS_LOGISTICS_DELAY_MODEL_H
 
@@ -92,8 +93,9 @@ rt_err logistics_delay_delivered(const logistics_delay_model *model, rt_tenant t
                                  int64_t delivered_at_ms) RT_MUST_USE;
 
 // logistics_delay_label teaches the outcome of an order that was forecast from `features`. A late
-// label counts by the share of overdue orders that do arrive later: those that never do have another
-// trouble, and would teach that risk wrongly. `shipped` tells whether the carrier had the order.
+// label counts by the share of overdue orders that do arrive later: those that never do have
+// another trouble, and would teach that risk wrongly. `shipped` tells whether the carrier had the
+// order.
 rt_err logistics_delay_label(const logistics_delay_model *model, rt_tenant tenant,
                              const logistics_parties *parties,
                              const double features[LOGISTICS_FEATURES], int64_t at_ms, bool late,

@@ -81,8 +81,8 @@ rt_err logistics__set_timer(const logistics__turn *t) RT_MUST_USE;
 // logistics__pass_stages passes every stage that lies before `now_ms`; *ret_overdue tells that the
 // promise was one of them. The order may be gone afterwards.
 rt_err logistics__pass_stages(logistics__turn *t, int64_t now_ms, bool *ret_overdue) RT_MUST_USE;
-// logistics__catch_up passes stages before an event that finds the order still open, and speaks of an
-// overdue promise.
+// logistics__catch_up passes stages before an event that finds the order still open, and speaks of
+// an overdue promise.
 rt_err logistics__catch_up(logistics__turn *t, int64_t now_ms) RT_MUST_USE;
 
 #endif

@@ -1,10 +1,10 @@
 // Design notes.
 //
-// Handlers read as: find the order, pass the stages of its time that lie behind it (turn.c), then do
-// what the event means.
+// Handlers read as: find the order, pass the stages of its time that lie behind it (turn.c), then
+// do what the event means.
 //
-// Times are those at which things happened (event->time_ms). The one exception is a timer: it is due
-// by the brain's clock, so a stage is passed when either clock has reached it.
+// Times are those at which things happened (event->time_ms). The one exception is a timer: it is
+// due by the brain's clock, so a stage is passed when either clock has reached it.
 #include "agents/logistics/logistics.h"
 
 #include "agents/logistics/internal.h"
@@ -54,7 +54,8 @@ purchase_of(const logistics__turn *t)
 
 // Begins to follow an order, unless there are too many.
 static void
-remember(logistics__turn *t, const logistics_purchase *purchase, const double *features, double shift)
+remember(logistics__turn *t, const logistics_purchase *purchase, const double *features,
+         double shift)
 {
     const logistics__slots *s = &t->st->slots;
     rt_str texts[LOGISTICS_TEXTS] = {
@@ -203,7 +204,8 @@ on_delivered(br_agent *self, void *state, const rt_event *event)
 {
     logistics__turn t = logistics__turn_of(self, state, event);
     bool is_overdue = false;
-    rt_err err = logistics__pass_stages(&t, event->time_ms, &is_overdue); // nothing to warn of any more
+    // What has arrived needs no warning: the stages are passed in silence.
+    rt_err err = logistics__pass_stages(&t, event->time_ms, &is_overdue);
 
     logistics__note_carrier(&t, logistics__text_at(event, t.st->slots.delivered_carrier));
     if (err != RT_OK || !logistics__is_open(&t)) {
@@ -250,7 +252,10 @@ on_cancelled(br_agent *self, void *state, const rt_event *event)
 static rt_err
 take_guide(br_agent *self, void *state, const rt_event *event, int order_slot, int carrier_slot)
 {
-    logistics__turn t = {.self = self, .st = state, .event = event, .id = logistics__text_at(event, order_slot)};
+    logistics__turn t = {.self = self,
+                         .st = state,
+                         .event = event,
+                         .id = logistics__text_at(event, order_slot)};
 
     if (t.id.len > 0) {
         t.order = logistics_order_edit(t.st->orders, event->tenant, t.id);
@@ -296,12 +301,12 @@ risk_on_the_way(const logistics__turn *t)
     int64_t now_ms = t->event->time_ms;
     int64_t eta_ms = rt_value_as_i64(t->event->slots[t->st->slots.tracking_eta], 0);
     logistics_remaining remaining = logistics_remaining_read(
-        &t->st->model, t->event->tenant, logistics_order_carrier(order), (logistics_scan)order->scan, now_ms,
-        order->transit_shift);
+        &t->st->model, t->event->tenant, logistics_order_carrier(order),
+        (logistics_scan)order->scan, now_ms, order->transit_shift);
+    double waited = logistics__days_between(order->scanned_at_ms[order->scan], now_ms);
+    double left = logistics__days_between(now_ms, order->promised_at_ms);
     logistics_delay delay = {
-        .risk = logistics_progress_risk(remaining.mean, remaining.sd,
-                                        logistics__days_between(order->scanned_at_ms[order->scan], now_ms),
-                                        logistics__days_between(now_ms, order->promised_at_ms)),
+        .risk = logistics_progress_risk(remaining.mean, remaining.sd, waited, left),
         .at_ms = now_ms,
         .why = "the way left is longer than the time left",
     };
@@ -354,13 +359,14 @@ on_failed(br_agent *self, void *state, const rt_event *event)
                              .why = "the next attempt comes after the promise"};
     logistics_fail_reason reason;
     logistics_window window;
+    rt_str carrier = logistics__text_at(event, s->failed_carrier);
+    rt_str city = logistics__text_at(event, s->failed_city);
     rt_err err = logistics__catch_up(&t, event->time_ms);
 
-    logistics__note_carrier(&t, logistics__text_at(event, s->failed_carrier));
+    logistics__note_carrier(&t, carrier);
     if (err == RT_OK) {
-        err = logistics_carriers_attempt(&t.st->carriers, event->tenant,
-                                         logistics__text_at(event, s->failed_carrier),
-                                         logistics__text_at(event, s->failed_city), event->time_ms, true);
+        err = logistics_carriers_attempt(&t.st->carriers, event->tenant, carrier, city,
+                                         event->time_ms, true);
     }
     if (err != RT_OK || t.id.len == 0 || (t.order != NULL && !logistics__is_open(&t)) ||
         !logistics_fail_reason_parse(logistics__text_at(event, s->failed_reason), &reason)) {
@@ -399,13 +405,14 @@ on_status(br_agent *self, void *state, const rt_event *event)
 {
     logistics__state *st = state;
     rt_str carrier = carrier_of(event);
+    rt_str city = logistics__text_at(event, st->slots.status_city);
     logistics_health health;
 
     (void)self; // nothing is said: a carrier that is down is not chosen
     logistics_carriers_seen(&st->carriers, event->tenant, carrier);
     if (logistics_health_parse(logistics__text_at(event, st->slots.status_status), &health)) {
-        logistics_carriers_health(&st->carriers, event->tenant, carrier,
-                                  logistics__text_at(event, st->slots.status_city), event->time_ms, health);
+        logistics_carriers_health(&st->carriers, event->tenant, carrier, city, event->time_ms,
+                                  health);
     }
     return RT_OK;
 }

@@ -277,7 +277,8 @@ test_orders_between_two_reports_do_not_all_go_to_one_carrier(void **state)
 
         (void)snprintf(subject, sizeof(subject), "order/n%d", i);
         create(&d, subject, now + 1 + i, now + 5 * DAY_MS, "");
-        to_tcc += rt_str_is(drive_arg(drive_proposal(&d, "assign_carrier")->args, "carrier"), "tcc");
+        to_tcc +=
+            rt_str_is(drive_arg(drive_proposal(&d, "assign_carrier")->args, "carrier"), "tcc");
     }
     CHECK_TRUE(to_tcc >= 8 && to_tcc <= 15);
     drive_close(&d);
@@ -308,6 +309,11 @@ test_tracking_that_lags_raises_a_delay_once_before_the_promise(void **state)
     drive_event(&d, "tracking.updated", "order/a", now + 71 * HOUR_MS, DRIVE_S("carrier", "tcc"),
                 DRIVE_S("status", "at_hub"));
     CHECK_U64(d.last.emissions.count, 0); // said before
+    drive_until(&d, now + 72 * HOUR_MS);
+    delay = drive_emission(&d, "delay.detected");
+    CHECK_TRUE(delay != NULL);
+    CHECK_NEAR(drive_number(delay->data, "risk"), 1, 0);
+    CHECK_U64(d.last.proposals.count, 0); // asked before
     drive_close(&d);
 }
 

@@ -1,7 +1,9 @@
-// logistics/order.h: the row of one open order: what the agent remembers of it until it is resolved.
+// logistics/order.h: the row of one open order: what the agent remembers of it until it is
+// resolved.
 //
 // Layer: agents/logistics (may use runtime/store).   Threads: the host's loop.
-// A row is a fixed head and the order's texts packed behind it, so that a short order is a small row.
+// A row is a fixed head and the order's texts packed behind it, so that a short order is a small
+// row.
 #ifndef CEREBRO_AGENTS_LOGISTICS_ORDER_H
 #define CEREBRO_AGENTS_LOGISTICS_ORDER_H
 
@@ -62,8 +64,8 @@ typedef struct logistics_order {
     char carrier[LOGISTICS_CARRIER_MAX];
 } logistics_order; // the texts follow
 
-// logistics_order_new makes the row of an order with its texts (each at most 255 bytes); all else is
-// zero. The order must not be there yet. The pointer lasts until the table changes.
+// logistics_order_new makes the row of an order with its texts (each at most 255 bytes); all else
+// is zero. The order must not be there yet. The pointer lasts until the table changes.
 logistics_order *logistics_order_new(rt_table *table, rt_tenant tenant, rt_str id,
                                      const rt_str texts[LOGISTICS_TEXTS]);
 // logistics_order_edit finds an order for changing it, or NULL.

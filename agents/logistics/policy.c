@@ -25,8 +25,9 @@ normal_above(double z)
     return 0.5 * erfc(z / sqrt(2.0));
 }
 
-// The chance that a transit fits in the days left. The rate of being in time already holds for usual
-// promises, so this tells apart only the short ones: it is nearly 1 from twice the transit on.
+// The chance that a transit fits in the days left. The rate of being in time already holds for
+// usual promises, so this tells apart only the short ones: it is nearly 1 from twice the transit
+// on.
 static double
 fit_of(double transit_days, double days_left)
 {

@@ -64,13 +64,14 @@ double logistics_score(const logistics_option *option, double days_left);
 bool logistics_choose(const logistics_option *options, size_t count, double days_left,
                       logistics_choice *ret_choice);
 
-// logistics_choice_against puts another option in the runner-up's place: the carrier that has the order.
+// logistics_choice_against puts another option in the runner-up's place: the carrier that has the
+// order.
 void logistics_choice_against(logistics_choice *choice, const logistics_option *options,
                               size_t other, double days_left);
 
-// logistics_progress_risk is the chance to be late for an order whose time from the latest scan to the
-// delivery is log-normal (mean, sd of ln days), `elapsed_days` after that scan and with `left_days` to
-// the promise (<= 0: late already).
+// logistics_progress_risk is the chance to be late for an order whose time from the latest scan to
+// the delivery is log-normal (mean, sd of ln days), `elapsed_days` after that scan and with
+// `left_days` to the promise (<= 0: late already).
 double logistics_progress_risk(double mean, double sd, double elapsed_days, double left_days);
 
 // logistics_reschedule says when to try again after failed attempt number `attempt`.

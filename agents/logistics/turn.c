@@ -79,7 +79,8 @@ find_option(const logistics_option *options, size_t count, rt_str carrier)
 
 // Whether moving an order is worth the trouble: from a carrier that is down or unknown always.
 static bool
-is_clearly_better(const logistics__state *st, const logistics_choice *choice, size_t now, size_t count)
+is_clearly_better(const logistics__state *st, const logistics_choice *choice, size_t now,
+                  size_t count)
 {
     if (now == choice->best) {
         return false;

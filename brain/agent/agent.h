@@ -45,8 +45,8 @@ typedef struct br_agent_def {
     void (*fini)(br_agent *self, void *state);   // may be NULL
     const br_handler *handlers;
     size_t handler_count;
-    // May be NULL. Hears decisions that had candidates or predictions, some time after the event. It
-    // only listens: what is proposed, emitted or set there belongs to no event and is dropped.
+    // May be NULL. Hears decisions that had candidates or predictions, some time after the event.
+    // It only listens: what is proposed, emitted or set there belongs to no event and is dropped.
     br_on_decision on_decision;
     const rt_param *params;     // tunables, see runtime/config/param.h; may be NULL
     size_t param_count;
@@ -73,7 +73,7 @@ rt_arena *br_agent_arena(br_agent *self);
 rt_rng *br_agent_rng(br_agent *self);
 // br_agent_utc_offset_ms is the tenant's local time minus UTC (Colombia: -5 h).
 int64_t br_agent_utc_offset_ms(const br_agent *self, rt_tenant tenant);
-// br_agent_playbooks is the text of the live playbook set as last recorded: a list of files.
+// br_agent_playbook_count and _text give the live playbook set as last recorded: a list of files.
 size_t br_agent_playbook_count(const br_agent *self);
 rt_str br_agent_playbook_text(const br_agent *self, size_t index, rt_str *ret_file);
 // br_agent_playbooks_version changes when a new set became live.

@@ -19,9 +19,9 @@
 // passed over, so feeding again is harmless. It survives a broken link in memory, a restart through
 // the cut.
 //
-// Records arrive before they are durable, so that thinking and syncing overlap. A cut therefore waits
-// until the brain says that everything applied is in the journal (`committed`): a state that knows
-// more than the journal could never be brought back in line with it.
+// Records arrive before they are durable, so that thinking and syncing overlap. A cut therefore
+// waits until the brain says that everything applied is in the journal (`committed`): a state that
+// knows more than the journal could never be brought back in line with it.
 //
 // Cuts: rows, positions, the playbook set and unconfirmed answers go into one cut of the store, so
 // a host that was killed comes back with state and answers that belong together. A cut runs on the

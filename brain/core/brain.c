@@ -1,10 +1,10 @@
 // Design notes.
-// on_turn runs once per round of the loop, after all callbacks of the round. A turn: host batches, then
-// decisions that are answered, then new events (high lanes first), then one commit for all of it, then
-// acknowledgements, publications and actions. When something is left to do the brain wakes itself,
-// so that the loop does not sleep on it.
-// An error that the journal cannot recover from (RT_EIO) stops the process: what was not durable was
-// never acknowledged, and the next start reads the truth from the disk.
+// on_turn runs once per round of the loop, after all callbacks of the round. A turn: host batches,
+// then decisions that are answered, then new events (high lanes first), then one commit for all of
+// it, then acknowledgements, publications and actions. When something is left to do the brain wakes
+// itself, so that the loop does not sleep on it.
+// An error that the journal cannot recover from (RT_EIO) stops the process: what was not durable
+// was never acknowledged, and the next start reads the truth from the disk.
 #include "brain/core/brain.h"
 
 #include <stdio.h>
@@ -22,7 +22,8 @@
 #define SCRATCH_MAX (8u * 1024 * 1024)
 #define SAMPLE_EVERY_US (10 * 1000000LL)
 #define TELL_EVERY_US 500000
-// With the events' own clock a commit per event would dominate; what waits for it waits at most this.
+// With the events' own clock a commit per event would dominate; what waits for it waits at most
+// this.
 #define COMMIT_DELAY_US 2000
 
 void
@@ -133,8 +134,8 @@ commit(br_brain *brain, int64_t now_us)
     after_commit(brain);
 }
 
-// A new playbook set goes live when everything taken before it is decided, so that no event is decided
-// by a set other than the one that was live when it was taken.
+// A new playbook set goes live when everything taken before it is decided, so that no event is
+// decided by a set other than the one that was live when it was taken.
 static void
 maybe_switch_playbooks(br_brain *brain)
 {
@@ -229,6 +230,8 @@ on_turn(void *user)
     }
     if (brain->failed == RT_OK && commit_wanted(brain, now_us)) {
         commit(brain, now_us);
+    } else if (brain->failed == RT_OK && rt_journal_pending(brain->journal) == 0) {
+        br__intake_acknowledge(brain); // duplicates, and refusals past the bound, leave no record
     }
     if (busy && brain->failed == RT_OK) {
         rt_wake_send(brain->wake);
@@ -340,7 +343,8 @@ on_tick(void *user)
         brain->last_told_us = now_us;
         br__hosts_tell_committed(brain);
     }
-    if (now_us - brain->last_sample_us >= SAMPLE_EVERY_US) {
+    bool clock_runs = brain->state->meta.clock_ms > 0 || !brain->config.clock_from_events;
+    if (clock_runs && now_us - brain->last_sample_us >= SAMPLE_EVERY_US) {
         sample_metrics(brain, now_us);
     }
 }
@@ -487,7 +491,7 @@ br_brain_free(br_brain *brain)
     if (brain == NULL) {
         return;
     }
-    rt_loop_on_turn(brain->loop, NULL, NULL);
+    rt_loop_on_turn(brain->loop, NULL, brain);
     br__execute_free(brain);
     br__intake_free(brain);
     br__hosts_free(brain);

@@ -1,9 +1,9 @@
 // brain/core/brain.h: the decision cycle: doors, journal, state, agents' hosts, executors.
 //
 // Layer: brain/core (may use runtime/**, brain/**).   Threads: the brain's loop only.
-// One turn of the loop: take what arrived (journal it, fold it, send it to the agents), decide what is
-// answered, commit everything made in the turn with one sync, then acknowledge, publish and execute.
-// Nothing is acknowledged, published or executed before its record is durable.
+// One turn of the loop: take what arrived (journal it, fold it, send it to the agents), decide what
+// is answered, commit everything made in the turn with one sync, then acknowledge, publish and
+// execute. Nothing is acknowledged, published or executed before its record is durable.
 #ifndef CEREBRO_BRAIN_CORE_BRAIN_H
 #define CEREBRO_BRAIN_CORE_BRAIN_H
 
@@ -75,8 +75,8 @@ typedef struct br_brain br_brain;
 //   errors    RT_ECORRUPT RT_ELOCKED RT_ECONFIG RT_EIO …; findings about playbooks in `diag`
 rt_err br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
                     br_brain **ret) RT_MUST_USE;
-// br_brain_stop stops taking input, finishes what is undecided (at most `patience_ms`), commits, saves
-// the state and then calls on_stopped.
+// br_brain_stop stops taking input, finishes what is undecided (at most `patience_ms`), commits,
+// saves the state and then calls on_stopped.
 void br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user),
                    void *user);
 // br_brain_free releases it after it stopped.

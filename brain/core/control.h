@@ -1,8 +1,8 @@
 // brain/core/control.h: the inside of the control door, shared by control*.c only.
 //
 // Layer: brain/core.   Threads: brain loop, except what br_job runs on its own thread.
-// A request is a msgpack map {cmd, args}; an answer {ok: true, ...} or {ok: false, error: {code, text,
-// hint}}, after frames {items: [...]} when there are many things to tell.
+// A request is a msgpack map {cmd, args}; an answer {ok: true, ...} or {ok: false, error: {code,
+// text, hint}}, after frames {items: [...]} when there are many things to tell.
 #ifndef CEREBRO_BRAIN_CORE_CONTROL_H
 #define CEREBRO_BRAIN_CORE_CONTROL_H
 
@@ -60,19 +60,19 @@ void br__refuse(br_control *control, rt_ctl_call *call, rt_err err, const char *
                 const char *fmt, ...) RT_PRINTF(5, 6);
 // br__send_frame sends what stands in control->out, or an error when it is too large.
 void br__send_frame(br_control *control, rt_ctl_call *call, bool last);
-// br__arg_str, br__arg_u64 and br__arg_bool read an argument with a default; br__arg_has tells whether
-// it was given.
+// br__arg_str, br__arg_u64 and br__arg_bool read an argument with a default; br__arg_has tells
+// whether it was given.
 rt_str br__arg_str(const br_ask *ask, const char *name);
 uint64_t br__arg_u64(const br_ask *ask, const char *name, uint64_t fallback);
 bool br__arg_bool(const br_ask *ask, const char *name);
 bool br__arg_has(const br_ask *ask, const char *name);
-// br__arg_tenant reads the tenant; false (refused) when it is unknown. Without the argument, or with
-// an unnamed one where several are configured, *ret_given stays false.
+// br__arg_tenant reads the tenant; false (refused) when it is unknown. Without the argument, or
+// with an unnamed one where several are configured, *ret_given stays false.
 bool br__arg_tenant(const br_ask *ask, rt_tenant *ret_tenant, bool *ret_given);
 // br__item_frame writes a frame {items: [...]} of `count` encoded items into control->out.
 void br__item_frame(br_control *control, rt_bytes items, uint32_t count);
 
-// --- control_read.c: what is known now ---
+// --- control_read.c: br__ask_* answer one command each, these what is known now ---
 void br__ask_agents(const br_ask *ask);
 void br__ask_playbooks(const br_ask *ask);
 void br__ask_actions(const br_ask *ask);
@@ -80,24 +80,24 @@ void br__ask_dlq(const br_ask *ask);
 void br__ask_dlq_show(const br_ask *ask);
 void br__ask_config(const br_ask *ask);
 
-// --- control_status.c ---
+// --- control_status.c: br__ask_status, the one-page summary ---
 void br__ask_status(const br_ask *ask);
 
-// --- control_memory.c ---
+// --- control_memory.c: br__ask_memory, what is remembered of an entity ---
 void br__ask_memory(const br_ask *ask);
 
-// --- control_scan.c: the journal's past ---
+// --- control_scan.c: br__ask_* about the journal's past, in jobs that br__jobs_free ends ---
 void br__ask_scan(const br_ask *ask);
 void br__ask_explain(const br_ask *ask);
 void br__jobs_free(br_control *control);
 
-// --- control_follow.c: the journal as it grows ---
+// --- control_follow.c: br__ask_follow, the journal as it grows ---
 void br__ask_follow(const br_ask *ask);
 // br__tails_run sends new records, within a bound of time.
 void br__tails_run(br_control *control);
 void br__tails_free(br_control *control);
 
-// --- control_write.c: what changes something ---
+// --- control_write.c: br__ask_* that change something ---
 void br__ask_publish(const br_ask *ask);
 void br__ask_check(const br_ask *ask);
 void br__ask_reload(const br_ask *ask);
@@ -109,7 +109,7 @@ void br__ask_resume(const br_ask *ask);
 void br__promises_keep(br_control *control);
 void br__promises_free(br_control *control);
 
-// --- control_hash.c: whether brain and agents hold the state they should ---
+// --- control_hash.c: br__ask_hash, whether brain and agents hold the state they should ---
 void br__ask_hash(const br_ask *ask);
 // br__hashings_poll answers those whose hosts have answered, or were given long enough.
 void br__hashings_poll(br_control *control);

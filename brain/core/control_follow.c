@@ -1,8 +1,9 @@
 // Design notes.
-// A tail reads the journal with a reader of its own, so that it sees exactly what is durable, in order,
-// and costs nothing when nobody follows. The reader is brought to the journal's end by a job, off the
-// loop; from then on each commit lets the tail read on, within a bound of time per turn. A tail that
-// falls too far behind is ended: its client asks for the records from where it stands.
+// A tail reads the journal with a reader of its own, so that it sees exactly what is durable, in
+// order, and costs nothing when nobody follows. The reader is brought to the journal's end by a
+// job, off the loop; from then on each commit lets the tail read on, within a bound of time per
+// turn. A tail that falls too far behind is ended: its client asks for the records from where it
+// stands.
 #include "brain/core/control.h"
 #include "runtime/base/alloc.h"
 #include "runtime/seam/clock.h"

@@ -1,7 +1,7 @@
 // Design notes.
 // sync.hash compares two folds of the same journal: a live brain and a replay, or two replicas. The
-// brain's own hash is taken at once; a host gives its hash when it is sent an empty batch at the very
-// place where it stands. Hosts that do not answer in time are reported without one.
+// brain's own hash is taken at once; a host gives its hash when it is sent an empty batch at the
+// very place where it stands. Hosts that do not answer in time are reported without one.
 #include "brain/core/control.h"
 
 #include <stdio.h>

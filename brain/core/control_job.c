@@ -1,8 +1,8 @@
 // Design notes.
-// Reading the journal's past may mean reading a whole segment that is not in memory; on the loop that
-// would hold up every decision. So each such call gets a short-lived thread with a reader of its
-// own. It touches nothing of the brain but constants (pack, tenants' names) and its own job; the
-// loop waits for its end before it looks at the result, so no memory is shared between the two.
+// Reading the journal's past may mean reading a whole segment that is not in memory; on the loop
+// that would hold up every decision. So each such call gets a short-lived thread with a reader of
+// its own. It touches nothing of the brain but constants (pack, tenants' names) and its own job;
+// the loop waits for its end before it looks at the result, so no memory is shared between the two.
 #include "brain/core/control.h"
 
 #include <stdio.h>

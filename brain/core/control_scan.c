@@ -1,5 +1,5 @@
-// records.scan: a page of the journal, forwards from a record or backwards from the newest; explain:
-// an event with its decision and what came of it.
+// records.scan: a page of the journal, forwards from a record or backwards from the newest;
+// explain: an event with its decision and what came of it.
 #include "brain/core/control.h"
 
 #include "runtime/base/alloc.h"

@@ -1,7 +1,7 @@
 // Design notes.
-// What an operator does is an event like any other (system.halted, dead_letter.resolved ...): it is in the
-// journal with who did it, and takes effect when it is folded, so a replay comes to the same state.
-// The caller is answered when that record is durable.
+// What an operator does is an event like any other (system.halted, dead_letter.resolved ...): it is
+// in the journal with who did it, and takes effect when it is folded, so a replay comes to the same
+// state. The caller is answered when that record is durable.
 #include "brain/core/control.h"
 
 #include <stdio.h>

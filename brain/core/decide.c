@@ -65,8 +65,8 @@ throttled(deciding *d, const msg_proposal *proposal)
                                d->hearing->now_ms, &ago)) {
             char text[32];
             consulted[i].verdict = RT_STR("throttled");
-            consulted[i].detail = rt_arena_printf(
-                d->arena, "fired %s ago for the same key", rt_format_duration(ago, text, sizeof(text)));
+            consulted[i].detail = rt_arena_printf(d->arena, "fired %s ago for the same key",
+                                                  rt_format_duration(ago, text, sizeof(text)));
         }
         return rt_str_is(consulted[i].verdict, "throttled");
     }

@@ -1,8 +1,9 @@
 // brain/core/decide.h: makes the decision on one event from everything that was said about it.
 //
 // Layer: brain/core.   Threads: brain loop.
-// A pure function of state, event and answers, so that a replay comes to the same record: proposals are
-// taken in order of the proposers' names, conflicts resolved, the gate asked, the record filled.
+// A pure function of state, event and answers, so that a replay comes to the same record: proposals
+// are taken in order of the proposers' names, conflicts resolved, the gate asked, the record
+// filled.
 #ifndef CEREBRO_BRAIN_CORE_DECIDE_H
 #define CEREBRO_BRAIN_CORE_DECIDE_H
 

@@ -1,11 +1,11 @@
 // Design notes.
 // An action is started only when its decision is durable, and ends with the event action.executed.
-// Executors other than webhooks finish at once. A webhook is tried with backoff (0.5 s doubled, plus
-// up to half of it at random) under one idempotency key; answers 2xx end it, 408, 429 and 5xx and
-// network failures are tried again, everything else fails for good. A crash between intent and
+// Executors other than webhooks finish at once. A webhook is tried with backoff (0.5 s doubled,
+// plus up to half of it at random) under one idempotency key; answers 2xx end it, 408, 429 and 5xx
+// and network failures are tried again, everything else fails for good. A crash between intent and
 // outcome leaves the action in the outbox: at the next start publish, emit and log run again under
-// the same key (an emitted event is deduplicated, a subscriber sees the key twice), a webhook becomes
-// `unknown` and a dead letter, for a human to look at the receiver before it is retried.
+// the same key (an emitted event is deduplicated, a subscriber sees the key twice), a webhook
+// becomes `unknown` and a dead letter, for a human to look at the receiver before it is retried.
 #include <stdio.h>
 
 #include "brain/core/internal.h"

@@ -1,9 +1,9 @@
 // Design notes.
-// A host is either live (records go to it in the turn that makes them, before they are durable, so that
-// thinking and syncing overlap) or behind (it is fed from the journal, one batch at a time, until it
-// has caught up). Anything that goes wrong with a live host, a full queue or a lost peer, only turns
-// it into one that is behind: the journal holds what it missed. Answers are kept in the parcels they
-// came in until the decisions that use them are made.
+// A host is either live (records go to it in the turn that makes them, before they are durable, so
+// that thinking and syncing overlap) or behind (it is fed from the journal, one batch at a time,
+// until it has caught up). Anything that goes wrong with a live host, a full queue or a lost peer,
+// only turns it into one that is behind: the journal holds what it missed. Answers are kept in the
+// parcels they came in until the decisions that use them are made.
 #include <stdio.h>
 
 #include "brain/core/internal.h"
@@ -133,7 +133,8 @@ br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *ty
     return bits;
 }
 
-// Reads what kind of record this is for routing: the type of an event, whether a decision says anything.
+// Reads what kind of record this is for routing: the type of an event, whether a decision says
+// anything.
 static void
 classify(const br_brain *brain, const rt_record *record, const rt_event_type **ret_type,
          bool *ret_said)
@@ -180,6 +181,24 @@ read_batch(br_host_link *host, rt_arena *arena, uint64_t *ret_upto)
     return err == RT_EEND ? RT_OK : err;
 }
 
+// A host that is further behind than the journal reaches back starts with the oldest record kept.
+static rt_err
+open_reader(br_host_link *host)
+{
+    char dir[1024];
+    uint64_t first_seq = rt_journal_info_get(host->brain->journal).first_seq;
+    if (host->reader != NULL) {
+        return RT_OK;
+    }
+    if (host->fed + 1 < first_seq) {
+        rt_log_warn("host-history-lost", "host=%s wants=%llu oldest=%llu", host->name,
+                    (unsigned long long)host->fed + 1, (unsigned long long)first_seq);
+        host->fed = first_seq - 1;
+    }
+    snprintf(dir, sizeof(dir), "%s/journal", host->brain->config.data_dir);
+    return rt_journal_reader_open(dir, host->fed + 1, &host->reader);
+}
+
 static void
 feed(br_host_link *host)
 {
@@ -194,21 +213,14 @@ feed(br_host_link *host)
         }
         return;
     }
-    rt_err err = RT_OK;
-    if (host->reader == NULL) {
-        char dir[1024];
-        snprintf(dir, sizeof(dir), "%s/journal", brain->config.data_dir);
-        err = rt_journal_reader_open(dir, host->fed + 1, &host->reader);
-    }
+    rt_err err = open_reader(host);
     rt_arena *arena = rt_arena_new(HELLO_ARENA_MAX);
     uint64_t upto = host->fed;
     if (err == RT_OK) {
         err = read_batch(host, arena, &upto);
     }
     if (err != RT_OK) {
-        rt_log_error("host-feed-failed", "host=%s error=%s detail=\"%s\"", host->name,
-                     rt_err_name(err), rt_err_detail());
-        fall_behind(host, host->fed);
+        br__fail(brain, err, "the journal could not be read back for an agents' host");
     } else if (upto > host->fed) {
         send_records(host, host->fed + 1, upto);
     }
@@ -232,7 +244,8 @@ br__hosts_flush(br_brain *brain)
     }
 }
 
-// A quiet host still has to learn that what it was sent is durable, or it could never save its state.
+// A quiet host still has to learn that what it was sent is durable, or it could never save its
+// state.
 void
 br__hosts_tell_committed(br_brain *brain)
 {

@@ -1,8 +1,8 @@
 // Design notes.
-// A message becomes a delivery on the lane of its most urgent event. Lanes are served high, normal, low
-// with credits 8 : 4 : 1, so that none starves. A delivery is taken event by event; it may stay half
-// taken over several turns (undecided events full, or the events' clock would run too far ahead). Its
-// answer goes out after the commit that makes its last event durable.
+// A message becomes a delivery on the lane of its most urgent event. Lanes are served high, normal,
+// low with credits 8 : 4 : 1, so that none starves. A delivery is taken event by event; it may stay
+// half taken over several turns (undecided events full, or the events' clock would run too far
+// ahead). Its answer goes out after the commit that makes its last event durable.
 #include <stdio.h>
 
 #include "brain/core/internal.h"
@@ -136,9 +136,11 @@ event_priority(br_brain *brain, rt_bytes event)
 {
     rt_mp at;
     rt_str name;
-    int64_t number;
-    if (rt_mp_find(event, RT_STR("priority"), &at) && rt_mp_i64(&at, &number) == RT_OK) {
-        return number >= 7 ? RT_PRIORITY_HIGH : number >= 4 ? RT_PRIORITY_NORMAL : RT_PRIORITY_LOW;
+    if (rt_mp_find(event, RT_STR("priority"), &at) && rt_mp_str(&at, &name) == RT_OK) {
+        // what is none of the three is refused later
+        return rt_str_is(name, "high")  ? RT_PRIORITY_HIGH
+               : rt_str_is(name, "low") ? RT_PRIORITY_LOW
+                                        : RT_PRIORITY_NORMAL;
     }
     if (rt_mp_find(event, RT_STR("type"), &at) && rt_mp_str(&at, &name) == RT_OK) {
         const rt_event_type *type = rt_catalog_find(br_pack_catalog(brain->config.pack), name);
@@ -315,7 +317,8 @@ check_time(br_brain *brain, const rt_event *event, rt_reject *reject)
     }
     if (clock - event->time_ms > config->age_max_ms) {
         char limit[32];
-        snprintf(text, sizeof(text), "%s is more than %s ago", rt_format_rfc3339(event->time_ms, at),
+        snprintf(text, sizeof(text), "%s is more than %s ago",
+                 rt_format_rfc3339(event->time_ms, at),
                  rt_format_duration(config->age_max_ms, limit, sizeof(limit)));
         return say(reject, RT_ESTALE, "time", text);
     }
@@ -362,8 +365,8 @@ check_event(br_brain *brain, rt_event *event, rt_reject *reject)
     return err != RT_OK ? err : check_rate(brain, event, reject);
 }
 
-// With the events' own clock, what is undecided must not fall too far behind the event at hand, or a
-// fast replay would decide the morning's events in the evening.
+// With the events' own clock, what is undecided must not fall too far behind the event at hand, or
+// a fast replay would decide the morning's events in the evening.
 static bool
 clock_would_run_ahead(br_brain *brain, const rt_event *event)
 {
@@ -397,14 +400,16 @@ take_one(br_brain *brain, br_delivery *delivery)
         result_ok(delivery, "duplicate", seq);
         return TAKEN;
     }
-    if (err == RT_OK && (!br_pending_room(brain->pending, BR_PENDING_RESERVE) || clock_would_run_ahead(brain, &event))) {
+    if (err == RT_OK && (!br_pending_room(brain->pending, BR_PENDING_RESERVE) ||
+                         clock_would_run_ahead(brain, &event))) {
         delivery->at = before;
         return WAIT;
     }
     if (err == RT_OK) {
         br__fire_timers(brain, br__now_ms(brain, event.time_ms));
         if (br_timers_next_ms(brain->state->timers) <= br__now_ms(brain, event.time_ms) ||
-            !br_pending_room(brain->pending, BR_PENDING_RESERVE) || clock_would_run_ahead(brain, &event)) {
+            !br_pending_room(brain->pending, BR_PENDING_RESERVE) ||
+            clock_would_run_ahead(brain, &event)) {
             delivery->at = before; // timers just fired come first, with what they lead to
             return WAIT;
         }

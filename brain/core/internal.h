@@ -230,8 +230,8 @@ void br__intake_free(br_brain *brain);
 // --- hosts.c ---
 // br__hosts_open listens for all configured hosts.
 rt_err br__hosts_open(br_brain *brain) RT_MUST_USE;
-// br__hosts_note adds a new record to the batches of the live hosts that hear it; returns the bits of
-// the hosts that will answer.
+// br__hosts_note adds a new record to the batches of the live hosts that hear it; returns the bits
+// of the hosts that will answer.
 uint64_t br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *type,
                         bool decision_said);
 // br__hosts_flush sends batches and feeds hosts that are behind.
@@ -240,7 +240,7 @@ void br__hosts_flush(br_brain *brain);
 void br__hosts_tell_committed(br_brain *brain);
 // br__hosts_caught_up tells whether every host is up and live.
 bool br__hosts_caught_up(const br_brain *brain);
-// br__hosts_hears is the set of hosts with an agent that hears the type.
+// br__hosts_hear is the set of hosts with an agent that hears the type.
 uint64_t br__hosts_hear(const br_brain *brain, const rt_event_type *type);
 // br__hosts_collect fills the answers to `seq` and the agents that did not answer.
 void br__hosts_collect(br_brain *brain, const br_undecided *event, br_hearing *hearing);
@@ -278,11 +278,11 @@ void br__publish_alert(br_brain *brain, const rt_event *event);
 rt_err br__recover(br_brain *brain, rt_diag *diag) RT_MUST_USE;
 // br__load_playbooks reads and compiles the playbook directory.
 rt_err br__load_playbooks(br_brain *brain, rt_diag *diag, br_playbooks **ret_set) RT_MUST_USE;
-// br__consult_recorded evaluates the live playbooks for a journaled event from its recorded context,
-// into brain->scratch; empty when none was looked at.
+// br__consult evaluates the live playbooks for a journaled event from its recorded
+// context, into brain->scratch; empty when none was looked at.
 rt_bytes br__consult(br_brain *brain, const br_situation *situation);
 
-// --- control.c ---
+// --- control.c: br__control_open and _close are the operator's door ---
 rt_err br__control_open(br_brain *brain) RT_MUST_USE;
 // br__control_tails sends new records to those who follow.
 void br__control_tails(br_brain *brain);

@@ -1,8 +1,8 @@
 // brain/core/metrics.h: what the brain counts and measures about itself.
 //
 // Layer: brain/core.   Threads: brain loop.
-// Counters live in one struct, declared by metrics.def with unit and help; nothing is created at run
-// time. Latencies are kept in histograms of powers of two with eight steps each (12 % wide).
+// Counters live in one struct, declared by metrics.def with unit and help; nothing is created at
+// run time. Latencies are kept in histograms of powers of two with eight steps each (12 % wide).
 #ifndef CEREBRO_BRAIN_CORE_METRICS_H
 #define CEREBRO_BRAIN_CORE_METRICS_H
 

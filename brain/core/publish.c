@@ -1,9 +1,12 @@
-// Publications: decisions in batches per tenant, actions and alerts one by one. A message is a topic,
-// a zero byte, and msgpack; publications may be lost by a slow subscriber, who sees the gap in the
-// numbers and asks the control door for the records.
+// Publications: decisions in batches per tenant, actions and alerts one by one. A message is a
+// topic, a zero byte, and msgpack; publications may be lost by a slow subscriber, who sees the gap
+// in the numbers and asks the control door for the records.
 #include <stdio.h>
 
 #include "brain/core/internal.h"
+#include "runtime/base/check.h"
+
+#define PUBLICATION_HEAD_BYTES 256u // topic, zero byte and what stands before the records, at most
 
 static void
 begin_message(br_brain *brain, const char *family, rt_str tenant, rt_str detail)
@@ -19,7 +22,9 @@ begin_message(br_brain *brain, const char *family, rt_str tenant, rt_str detail)
 static void
 send(br_brain *brain)
 {
-    if (brain->pub != NULL && !brain->message.failed) {
+    // one record larger than the door allows is not sent: its number is missing, as for any loss
+    if (brain->pub != NULL && !brain->message.failed &&
+        brain->message.len <= brain->config.limits.message_bytes_max) {
         rt_pub_send(brain->pub, rt_mpw_view(&brain->message));
         brain->metrics.publications++;
     }
@@ -46,20 +51,69 @@ br__publish_decision(br_brain *brain, const rt_record *record, uint16_t tenant)
     out->count++;
 }
 
+// How many of the records at `items`, at least one, go into a message of the size allowed.
+static uint32_t
+fitting(const br_brain *brain, rt_mp items, uint32_t count, uint64_t *ret_last_seq, rt_mp *ret_rest)
+{
+    size_t max = brain->config.limits.message_bytes_max;
+    const uint8_t *begin = items.at;
+    uint32_t fit = 0;
+    max -= RT_MIN(max, PUBLICATION_HEAD_BYTES);
+    for (; fit < count; fit++) {
+        rt_mp item = items;
+        uint32_t fields;
+        uint64_t version;
+        rt_err err = rt_mp_skip(&items);
+        RT_ASSERT(err == RT_OK); // encoded by ourselves
+        if (fit > 0 && (size_t)(items.at - begin) > max) {
+            break;
+        }
+        *ret_rest = items;
+        err = rt_mp_array(&item, &fields);
+        RT_ASSERT(err == RT_OK);
+        err = rt_mp_u64(&item, &version);
+        RT_ASSERT(err == RT_OK);
+        err = rt_mp_u64(&item, ret_last_seq);
+        RT_ASSERT(err == RT_OK);
+    }
+    return fit;
+}
+
 // Same bytes as rt_msg_encode of a msg_publication, whose items are encoded already.
 static void
-publish_batch(br_brain *brain, uint16_t tenant, br_outgoing *out)
+publish_part(br_brain *brain, uint16_t tenant, const br_outgoing *part, rt_bytes items)
 {
     begin_message(brain, "decisions", br__tenant_name(brain, (rt_tenant){tenant}), RT_STR(""));
     rt_mpw *w = &brain->message;
     rt_mpw_array(w, 1 + msg_publication_def.field_count);
     rt_mpw_u64(w, msg_publication_def.version);
     rt_mpw_u64(w, ++brain->publish_number);
-    rt_mpw_u64(w, out->first_seq);
-    rt_mpw_u64(w, out->last_seq);
-    rt_mpw_array(w, out->count);
-    rt_mpw_raw(w, rt_mpw_view(&out->items));
+    rt_mpw_u64(w, part->first_seq);
+    rt_mpw_u64(w, part->last_seq);
+    rt_mpw_array(w, part->count);
+    rt_mpw_raw(w, items);
     send(brain);
+}
+
+// A turn's decisions in as few messages as the size allowed permits; usually one.
+static void
+publish_batch(br_brain *brain, uint16_t tenant, br_outgoing *out)
+{
+    br_outgoing part = {
+        .first_seq = out->first_seq, .last_seq = out->last_seq, .count = out->count};
+    rt_mp items = rt_mp_init(rt_mpw_view(&out->items));
+    size_t max = brain->config.limits.message_bytes_max;
+    for (uint32_t left = out->count; left > 0; left -= part.count) {
+        rt_mp rest = {items.end, items.end};
+        part.count = left;
+        part.last_seq = out->last_seq;
+        if ((size_t)(items.end - items.at) + PUBLICATION_HEAD_BYTES > max) {
+            part.count = fitting(brain, items, left, &part.last_seq, &rest);
+        }
+        publish_part(brain, tenant, &part, (rt_bytes){items.at, (size_t)(rest.at - items.at)});
+        part.first_seq = part.last_seq + 1;
+        items = rest;
+    }
     rt_mpw_clear(&out->items);
     out->count = 0;
 }

@@ -1,8 +1,8 @@
 // Design notes.
-// After a crash the saved state reflects the journal up to applied_seq; everything after it is folded
-// again. Recorded decisions are applied, not made again. Events without a decision are found again
-// (they may lie before applied_seq, so reading begins at the last decided one) and wait for their
-// agents anew; their playbooks are consulted from the context recorded with them.
+// After a crash the saved state reflects the journal up to applied_seq; everything after it is
+// folded again. Recorded decisions are applied, not made again. Events without a decision are found
+// again (they may lie before applied_seq, so reading begins at the last decided one) and wait for
+// their agents anew; their playbooks are consulted from the context recorded with them.
 #include <stdio.h>
 
 #include "brain/core/internal.h"
@@ -55,7 +55,8 @@ recover_event(recovering *r, const rt_record *record)
     if (err != RT_OK) {
         return err;
     }
-    if ((record->flags & RT_RECORD_UNDECIDED) != 0 && record->seq > brain->state->meta.decided_seq) {
+    if ((record->flags & RT_RECORD_UNDECIDED) != 0 &&
+        record->seq > brain->state->meta.decided_seq) {
         err = wait_again(r, &event);
     }
     if (err == RT_OK && record->seq > brain->state->applied_seq) {

@@ -1,7 +1,7 @@
 // Design notes.
-// The replay is the live brain without doors, threads and clock: the same fold, the same br_decide, the
-// same agents through the runner. Answers are kept until the decision of their event comes up; events
-// and decisions interleave in the journal just as they did live.
+// The replay is the live brain without doors, threads and clock: the same fold, the same br_decide,
+// the same agents through the runner. Answers are kept until the decision of their event comes up;
+// events and decisions interleave in the journal just as they did live.
 #include "brain/core/replay.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 // brain/core/replay.h: re-runs a journal from its beginning in a fresh state and compares.
 //
 // Layer: brain/core.   Threads: one. Needs no clock: time is in the records.
-// Every event is folded and given to the agents again; at every decision record the decision is made
-// again from what they say and compared byte by byte with the recorded one. What a crash or a deadline
-// decided is taken from the record: an agent recorded as missing is left out.
+// Every event is folded and given to the agents again; at every decision record the decision is
+// made again from what they say and compared byte by byte with the recorded one. What a crash or a
+// deadline decided is taken from the record: an agent recorded as missing is left out.
 #ifndef CEREBRO_BRAIN_CORE_REPLAY_H
 #define CEREBRO_BRAIN_CORE_REPLAY_H
 

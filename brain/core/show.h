@@ -1,7 +1,7 @@
 // brain/core/show.h: journal records and figures as msgpack maps, for brainctl and other readers.
 //
-// Layer: brain/core.   Threads: any; reads constants of the brain only (pack, tenants' names), so it
-// also runs on the threads that read the journal.
+// Layer: brain/core.   Threads: any; reads constants of the brain only (pack, tenants' names), so
+// it also runs on the threads that read the journal.
 #ifndef CEREBRO_BRAIN_CORE_SHOW_H
 #define CEREBRO_BRAIN_CORE_SHOW_H
 
@@ -40,11 +40,12 @@ typedef struct br_filter {
     bool context; // events with what the brain knew before them
 } br_filter;
 
-// br__show_record appends the item of a record: {seq, at_ms, kind, ...}; false (nothing appended) when
-// it does not match. `arena` is scratch.
+// br__show_record appends the item of a record: {seq, at_ms, kind, ...}; false (nothing appended)
+// when it does not match. `arena` is scratch.
 bool br__show_record(const br_brain *brain, const br_filter *filter, const rt_record *record,
                      rt_arena *arena, rt_mpw *w);
-// br__kind_parse reads a list of kinds such as "event,decision" into bits; false when one is unknown.
+// br__kind_parse reads a list of kinds such as "event,decision" into bits; false when one is
+// unknown.
 bool br__kind_parse(rt_str list, uint32_t *ret_kinds);
 // br__type_matches tells whether an event type matches "", "order.created" or "order.*".
 bool br__type_matches(rt_str pattern, rt_str type);

@@ -1,7 +1,7 @@
 // Design notes.
-// Everything here must be a function of the records alone: no clock, no configuration that may differ
-// between a live run and its replay except the pack and limits that are part of the run. Counting
-// rows that only report (refused memories and the like) stay outside the state.
+// Everything here must be a function of the records alone: no clock, no configuration that may
+// differ between a live run and its replay except the pack and limits that are part of the run.
+// Counting rows that only report (refused memories and the like) stay outside the state.
 #include "brain/core/state.h"
 
 #include "brain/memory/tables.h"

@@ -81,8 +81,8 @@ void br_state_apply_event(br_state *state, const rt_event *event, const br_situa
 // br_state_apply_decision folds a decision record: what it used up, set off and intends.
 void br_state_apply_decision(br_state *state, const rt_record *record,
                              const msg_decision *decision);
-// br_state_apply_playbooks folds a PLAYBOOKS record: its set becomes live. `set` is the compiled set
-// (taken).
+// br_state_apply_playbooks folds a PLAYBOOKS record: its set becomes live. `set` is the compiled
+// set (taken).
 void br_state_apply_playbooks(br_state *state, const rt_record *record, br_playbooks *set);
 // br_state_decode_playbooks compiles the set in a PLAYBOOKS record.
 rt_err br_state_decode_playbooks(const br_pack *pack, rt_bytes payload, rt_diag *diag,

@@ -1,6 +1,7 @@
 // Design notes.
-// An event passes here once: situation, journal record (event and context), playbooks, fold, agents.
-// The playbooks are looked at before the fold, because a situation views rows that the fold changes.
+// An event passes here once: situation, journal record (event and context), playbooks, fold,
+// agents. The playbooks are looked at before the fold, because a situation views rows that the fold
+// changes.
 #include <stdio.h>
 
 #include "brain/core/internal.h"

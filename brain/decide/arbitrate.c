@@ -17,7 +17,8 @@ static bool
 vetoes(const br_candidate *veto, const br_candidate *other)
 {
     const msg_proposal *v = &veto->msg.proposal;
-    return v->veto && !other->msg.proposal.veto && rt_str_equal(v->target, other->msg.proposal.target) &&
+    return v->veto && !other->msg.proposal.veto &&
+           rt_str_equal(v->target, other->msg.proposal.target) &&
            (rt_str_is(v->action, "*") || rt_str_equal(v->action, other->msg.proposal.action));
 }
 

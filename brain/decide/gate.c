@@ -1,7 +1,7 @@
 // Design notes.
 // Rows of one table, told apart by the first part of their key: "t" action target: cooldown and the
-// target's day; "h" action: the tenant's hour; "m": the tenant's minute; "b" executor: breaker (system);
-// "halt": present while halted by record.
+// target's day; "h" action: the tenant's hour; "m": the tenant's minute; "b" executor: breaker
+// (system); "halt": present while halted by record.
 #include "brain/decide/gate.h"
 
 #include <stdio.h>
@@ -168,9 +168,10 @@ admit_target(const br_gate *gate, const br_admission *admission)
     if (action->cooldown_ms > 0 && (recent || now > 0)) {
         char ago[32];
         char limit[32];
-        snprintf(admission->candidate->why, BR_WHY_MAX, "cooldown: done %s ago, limit %s",
-                 rt_format_duration(now > 0 ? 0 : admission->now_ms - row.last_ms, ago, sizeof(ago)),
-                 rt_format_duration(action->cooldown_ms, limit, sizeof(limit)));
+        snprintf(
+            admission->candidate->why, BR_WHY_MAX, "cooldown: done %s ago, limit %s",
+            rt_format_duration(now > 0 ? 0 : admission->now_ms - row.last_ms, ago, sizeof(ago)),
+            rt_format_duration(action->cooldown_ms, limit, sizeof(limit)));
         return false;
     }
     int64_t day = local_ms(gate, admission->tenant, admission->now_ms) / DAY_MS;
@@ -293,7 +294,8 @@ br_gate_outcome(br_gate *gate, const br_action *action, bool failed, int64_t now
     }
     rt_key key = breaker_key(action);
     bool created;
-    breaker_row *row = rt_table_edit(gate->table, rt_key_bytes(&key), sizeof(breaker_row), &created);
+    breaker_row *row =
+        rt_table_edit(gate->table, rt_key_bytes(&key), sizeof(breaker_row), &created);
     row->outcomes = row->outcomes << 1 | failed;
     row->count++;
     uint64_t window = row->outcomes & ((1u << BR_BREAKER_WINDOW) - 1);

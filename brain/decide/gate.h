@@ -1,11 +1,12 @@
 // brain/decide/gate.h: the one gate that every action passes, whoever proposed it.
 //
 // Layer: brain/decide.   Threads: brain loop.
-// In order: the kill switch; the closed list of actions and the schema of their arguments; the length
-// of target and arguments and the kind of the target; quiet hours for actions that reach a customer; one action per target and group in
-// flight; cooldown per action and target; budgets per target and day, per tenant and hour and for all
-// actions of a tenant in a minute; the executor's circuit breaker (half of the last 20 outcomes
-// failed: closed for 60 s). Admission only looks; what an admitted action uses up is taken by
+// In order: the kill switch; the closed list of actions and the schema of their arguments; the
+// length of target and arguments and the kind of the target; quiet hours for actions that reach a
+// customer; one action per target and group in flight; cooldown per action and target; budgets per
+// target and day, per tenant and hour and for all actions of a tenant in a minute; the executor's
+// circuit breaker (half of the last 20 outcomes failed: closed for 60 s). Admission only looks;
+// what an admitted action uses up is taken by
 // br_gate_consume when its decision is folded, so a replay of the journal comes to the same state.
 #ifndef CEREBRO_BRAIN_DECIDE_GATE_H
 #define CEREBRO_BRAIN_DECIDE_GATE_H

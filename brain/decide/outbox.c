@@ -1,6 +1,6 @@
 // Design notes.
-// Two kinds of rows: "a" + action id holds the intent as a msgpack array; "x" + target + group holds the
-// id of the action in flight there. Both are written and removed together.
+// Two kinds of rows: "a" + action id holds the intent as a msgpack array; "x" + target + group
+// holds the id of the action in flight there. Both are written and removed together.
 #include "brain/decide/outbox.h"
 
 #include "brain/memory/tables.h"

@@ -1,8 +1,9 @@
 // Design notes.
 // Heap items are never removed when a timer is moved or cancelled; an item whose number is not the
-// row's any more is stale and dropped when it comes up. Numbers come from a counter in the table, so
-// equal due times fire in order of setting, in a replay as well. Setting a timer to the due time it
-// already has changes nothing, so a handler may set it again and again.
+// row's any more is stale and dropped when it comes up, or with all others once most are stale.
+// Numbers come from a counter in the table, so equal due times fire in order of setting, in a
+// replay as well. Setting a timer to the due time it already has changes nothing, so a handler may
+// set it again and again.
 #include "brain/decide/timers.h"
 
 #include "brain/memory/tables.h"
@@ -10,6 +11,8 @@
 #include "runtime/base/check.h"
 #include "runtime/base/heap.h"
 #include "runtime/store/key.h"
+
+#define STALE_SPARE 1024 // stale heap items that are never worth a sweep
 
 typedef struct timer_row {
     int64_t due_ms;
@@ -77,6 +80,36 @@ drop_first(br_timers *timers)
     timers->free_slot = at + 1;
 }
 
+static void
+fill_heap(br_timers *timers)
+{
+    rt_key counter = counter_key();
+    rt_bytes key_bytes;
+    rt_bytes value;
+    for (size_t cursor = 0; rt_table_next(timers->table, &cursor, &key_bytes, &value);) {
+        if (rt_bytes_equal(key_bytes, rt_key_bytes(&counter))) {
+            continue;
+        }
+        timer_row row;
+        rt_key key = timer_key(rt_key_tenant(key_bytes), rt_key_part(key_bytes, 0),
+                               rt_key_part(key_bytes, 1));
+        memcpy(&row, value.ptr, sizeof(row));
+        push(timers, &key, &row);
+    }
+}
+
+static void
+drop_stale(br_timers *timers)
+{
+    if (timers->heap.count <= 2 * timers->count + STALE_SPARE) {
+        return;
+    }
+    timers->heap.count = 0;
+    timers->slot_count = 0;
+    timers->free_slot = 0;
+    fill_heap(timers);
+}
+
 rt_err
 br_timers_new(rt_store *store, br_timers **ret)
 {
@@ -88,20 +121,8 @@ br_timers_new(rt_store *store, br_timers **ret)
     br_timers *timers = rt_new(br_timers);
     timers->table = table;
     rt_heap_init(&timers->heap);
-    rt_key counter = counter_key();
-    rt_bytes key_bytes;
-    rt_bytes value;
-    for (size_t cursor = 0; rt_table_next(table, &cursor, &key_bytes, &value);) {
-        if (rt_bytes_equal(key_bytes, rt_key_bytes(&counter))) {
-            continue;
-        }
-        timer_row row;
-        rt_key key =
-            timer_key(rt_key_tenant(key_bytes), rt_key_part(key_bytes, 0), rt_key_part(key_bytes, 1));
-        memcpy(&row, value.ptr, sizeof(row));
-        push(timers, &key, &row);
-        timers->count++;
-    }
+    fill_heap(timers);
+    timers->count = timers->heap.count;
     *ret = timers;
     return RT_OK;
 }
@@ -121,7 +142,8 @@ next_number(br_timers *timers)
 {
     rt_key key = counter_key();
     bool created;
-    uint64_t *counter = rt_table_edit(timers->table, rt_key_bytes(&key), sizeof(uint64_t), &created);
+    uint64_t *counter =
+        rt_table_edit(timers->table, rt_key_bytes(&key), sizeof(uint64_t), &created);
     return ++*counter;
 }
 
@@ -154,6 +176,7 @@ br_timers_set(br_timers *timers, rt_tenant tenant, rt_str owner, rt_str name, in
     }
     timers->count += created;
     push(timers, &key, row);
+    drop_stale(timers);
 }
 
 static bool

@@ -1,4 +1,4 @@
-// playbook/expr.h: conditions of playbooks, a strict subset of CEL compiled to a flat program.
+// brain/expr/expr.h: conditions of playbooks, a strict subset of CEL compiled to a flat program.
 //
 // Layer: brain/expr (may use runtime/base and runtime/wire).   Threads: a compiled expression
 // is immutable and may be evaluated anywhere; compiling has one owner.
@@ -10,8 +10,8 @@
 // fault "no such key", which && and || absorb as CEL defines.
 // NB: instants and durations count milliseconds; what is finer is refused.
 // Source: CEL language definition, cel-expr/cel-spec doc/langdef.md, v0.25.
-#ifndef CEREBRO_BRAIN_PLAYBOOK_EXPR_H
-#define CEREBRO_BRAIN_PLAYBOOK_EXPR_H
+#ifndef CEREBRO_BRAIN_EXPR_EXPR_H
+#define CEREBRO_BRAIN_EXPR_EXPR_H
 
 #include "runtime/base/arena.h"
 #include "runtime/base/text.h"

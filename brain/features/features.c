@@ -193,7 +193,8 @@ update_group(br_features *features, const br_situation *situation, uint32_t g, r
             at->value = (br_decayed){values[s], 1, situation->now_ms};
         } else {
             // a value that is not finite is refused and leaves the feature as it was
-            RT_IGNORE(br_decayed_add(&at->value, situation->now_ms, values[s], 1, stat->half_life_ms));
+            RT_IGNORE(
+                br_decayed_add(&at->value, situation->now_ms, values[s], 1, stat->half_life_ms));
         }
     }
 }

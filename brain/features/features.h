@@ -1,4 +1,5 @@
-// brain/features/features.h: the feature store: decayed figures per key, up to date in the same turn.
+// brain/features/features.h: the feature store: decayed figures per key, up to date in the same
+// turn.
 //
 // Layer: brain/features (may use runtime/**, brain/pack, brain/math).   Threads: brain loop.
 // One row per (tenant, group, key) holding one cell per feature; a cell carries the hash of its

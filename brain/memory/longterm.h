@@ -1,10 +1,10 @@
 // brain/memory/longterm.h: long-term memory: what was important, recalled by subject, type or tag.
 //
 // Layer: brain/memory.   Threads: brain loop.
-// An event whose type's importance is above BR_LONG_TERM_IMPORTANCE is remembered under its subject,
-// its type and its tags. Each of those rows keeps the BR_MEMORIES_MAX most valuable entries: when it is
-// full, the least important one goes, the oldest first among equals. An entry names the journal
-// record; the record itself holds the rest.
+// An event whose type's importance is above BR_LONG_TERM_IMPORTANCE is remembered under its
+// subject, its type and its tags. Each of those rows keeps the BR_MEMORIES_MAX most valuable
+// entries: when it is full, the least important one goes, the oldest first among equals. An entry
+// names the journal record; the record itself holds the rest.
 #ifndef CEREBRO_BRAIN_MEMORY_LONGTERM_H
 #define CEREBRO_BRAIN_MEMORY_LONGTERM_H
 

@@ -52,6 +52,11 @@ static void
 check_names(const br_pack *pack, const br_action *action, const rt_node *node, rt_diag *diag)
 {
     char help[128];
+    // both are parts of keys beside a target, and the name is a field of action.executed
+    if (action->name.len > BR_ACTION_NAME_MAX || action->group.len > BR_ACTION_NAME_MAX) {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B1410", node->key_mark, NULL,
+                    "names of actions and groups have at most %d bytes", BR_ACTION_NAME_MAX);
+    }
     if (action->resource.len > 0 && br__pack_entity(pack, action->resource) == NULL) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B1405", node->key_mark, NULL,
                     "unknown entity '%.*s' as resource", RT_STR_ARG(action->resource));

@@ -36,6 +36,11 @@ br__load_entities(br_pack *pack, const br_document *document, rt_diag *diag)
                         "a pack has at most %d entities", BR_ENTITIES_MAX);
             return;
         }
+        if (br__pack_entity(pack, node->key) != NULL) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B1208", node->key_mark, NULL,
+                        "entity '%.*s' is declared twice", RT_STR_ARG(node->key));
+            continue;
+        }
         br_entity *entity = &pack->entities[pack->entity_count];
         entity->index = (uint8_t)pack->entity_count++;
         entity->name = node->key;

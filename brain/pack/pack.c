@@ -1,7 +1,7 @@
 // Design notes.
-// Files are parsed when they are loaded but compiled only in br_pack_finish, so that their order does
-// not matter: first all event types, then entities, then feature groups, then the plans, in which
-// expressions are compiled against everything before. All memory lives in one arena.
+// Files are parsed when they are loaded but compiled only in br_pack_finish, so that their order
+// does not matter: first all event types, then entities, then feature groups, then the plans, in
+// which expressions are compiled against everything before. All memory lives in one arena.
 #include "brain/pack/pack.h"
 
 #include "brain/pack/internal.h"
@@ -78,7 +78,8 @@ br_pack_load(br_pack *pack, const char *file, rt_str text, rt_diag *diag)
     if (err != RT_OK) {
         return err;
     }
-    static const rt_str kinds[] = {{"catalog", 7}, {"entities", 8}, {"features", 8}, {"actions", 7}};
+    static const rt_str kinds[] = {
+        {"catalog", 7}, {"entities", 8}, {"features", 8}, {"actions", 7}};
     rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
     if (rt_str_is(kind, "catalog")) {
         return rt_catalog_load(pack->catalog, file, text, diag);
@@ -189,12 +190,14 @@ br_pack_plan_of(const br_pack *pack, const rt_event *event)
 {
     rt_str kind;
     rt_str key;
-    const br_plan *plan = NULL;
-    if (event->type->entity.len == 0 && event->subject.len > 0 &&
-        rt_subject_split(event->subject, &kind, &key)) {
-        plan = br_pack_subject_plan(pack, kind);
+    const br_plan *plan = br_pack_plan(pack, event->type);
+    // a plan with touches or groups stays: expressions were compiled for its slots
+    bool empty = plan->touch_count == 0 && plan->group_count == 0;
+    if (empty && event->type->entity.len == 0 && rt_subject_split(event->subject, &kind, &key)) {
+        const br_plan *of_subject = br_pack_subject_plan(pack, kind);
+        plan = of_subject != NULL ? of_subject : plan;
     }
-    return plan != NULL ? plan : br_pack_plan(pack, event->type);
+    return plan;
 }
 
 const br_entity *

@@ -19,6 +19,7 @@
 #define BR_PLAN_GROUPS_MAX 8   // feature groups one event type reads
 #define BR_ACTIONS_MAX 256
 #define BR_ACTION_ARGS_MAX 16
+#define BR_ACTION_NAME_MAX 64 // bytes, of its group's name too
 
 typedef struct br_attribute {
     rt_str name;
@@ -125,8 +126,9 @@ rt_err br_pack_finish(br_pack *pack, rt_diag *diag) RT_MUST_USE;
 const rt_catalog *br_pack_catalog(const br_pack *pack);
 // br_pack_plan is the plan of an event type.
 const br_plan *br_pack_plan(const br_pack *pack, const rt_event_type *type);
-// br_pack_plan_of is the plan for one event: its type's, or, when the type declares no entity but the
-// subject names a declared one ("order/1" of a timer.fired), a plan that touches just that subject.
+// br_pack_plan_of is the plan for one event: its type's, or, when that is empty and the type
+// declares no entity but the subject names a declared one ("order/1" of a timer.fired), a plan that
+// touches just that subject.
 const br_plan *br_pack_plan_of(const br_pack *pack, const rt_event *event);
 // br_pack_subject_plan is that plan by the entity's name, or NULL for an unknown entity.
 const br_plan *br_pack_subject_plan(const br_pack *pack, rt_str entity);

@@ -38,8 +38,8 @@ typedef struct br_env {
 br_expr_env br_env_expr(br_env *env);
 // br_situation_load is the br_expr_load of an environment made by br_env_expr; user = br_situation.
 rt_value br_situation_load(const void *user, uint32_t slot);
-// br_situation_decode restores attributes, features and memory figures from a recorded context into a
-// situation whose event, plan and now_ms are set; what the context does not hold is absent.
+// br_situation_decode restores attributes, features and memory figures from a recorded context into
+// a situation whose event, plan and now_ms are set; what the context does not hold is absent.
 void br_situation_decode(br_situation *situation, rt_bytes context);
 // br_situation_encode writes the context map of an event.
 void br_situation_encode(const br_situation *situation, rt_mpw *w);

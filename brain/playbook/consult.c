@@ -1,11 +1,12 @@
 // Design notes.
 // Consulting only proposes: throttles, conflicts and limits are settled when the event is decided,
-// at its place in the journal. A verification comes back as timer.fired with owner "playbook:<id>" and
-// the decision's number as its key.
+// at its place in the journal. A verification comes back as timer.fired with owner "playbook:<id>"
+// and the decision's number as its key.
 #include "brain/playbook/internal.h"
 
 #define BR_ARGS_BYTES_MAX 16384
 #define DETAIL_MAX 400
+#define REASON_MAX 512 // of playbook.escalated
 #define PROPOSALS_MAX (BR_CONSULTED_MAX)
 
 typedef struct consulting {
@@ -213,15 +214,8 @@ emit(consulting *c, const br_playbook *playbook, const char *event, rt_mpw *data
 }
 
 static void
-consult_verification(consulting *c, const br_playbook *playbook, rt_str key, uint64_t version)
+emit_verified(consulting *c, const br_playbook *playbook, int64_t decision, bool held)
 {
-    int64_t decision;
-    br_expr_result result;
-    if (playbook->expect == NULL || rt_parse_i64(key, &decision) != RT_OK) {
-        return;
-    }
-    br_expr_eval(playbook->expect, br_situation_load, c->situation, c->arena, &result);
-    bool held = br_expr_is_true(&result);
     rt_mpw data;
     rt_mpw_init(&data, 4096);
     rt_mpw_map(&data, 3);
@@ -232,21 +226,51 @@ consult_verification(consulting *c, const br_playbook *playbook, rt_str key, uin
     rt_mpw_cstr(&data, "held");
     rt_mpw_bool(&data, held);
     emit(c, playbook, "playbook.verified", &data);
+    rt_mpw_fini(&data);
+}
+
+static void
+escalate(consulting *c, const br_playbook *playbook, msg_consulted *consulted)
+{
+    rt_str source = br_expr_source(playbook->expect);
+    rt_str why = RT_STR("");
+    rt_mpw data;
+    rt_mpw_init(&data, 4096);
+    rt_mpw_map(&data, 2);
+    rt_mpw_cstr(&data, "playbook");
+    rt_mpw_str(&data, playbook->info.id);
+    rt_mpw_cstr(&data, "reason");
+    rt_mpw_str(&data, rt_utf8_whole((rt_str){source.ptr, RT_MIN(source.len, REASON_MAX)}));
+    emit(c, playbook, "playbook.escalated", &data);
+    rt_mpw_fini(&data);
+    if (!build_steps(c, playbook, &playbook->escalate, &why)) {
+        consulted->detail = why;
+    }
+}
+
+static void
+consult_verification(consulting *c, const br_playbook *playbook, rt_str key, uint64_t version)
+{
+    int64_t decision;
+    br_expr_result result;
+    if (playbook->expect == NULL || rt_parse_i64(key, &decision) != RT_OK) {
+        return;
+    }
+    // a subject of another kind has other slots than those that `expect` was compiled for
+    if (playbook->verify_plan != NULL && c->situation->plan != playbook->verify_plan) {
+        look_at(c, playbook, version, "error")->detail = rt_arena_printf(
+            c->arena, "the subject is not a %.*s", RT_STR_ARG(playbook->entity));
+        emit_verified(c, playbook, decision, false);
+        return;
+    }
+    br_expr_eval(playbook->expect, br_situation_load, c->situation, c->arena, &result);
+    bool held = br_expr_is_true(&result);
     msg_consulted *consulted = look_at(c, playbook, version, held ? "verified" : "not verified");
     consulted->detail = br_expr_source(playbook->expect);
+    emit_verified(c, playbook, decision, held);
     if (!held && playbook->escalate.count > 0) {
-        rt_str why = RT_STR("");
-        rt_mpw_map(&data, 2);
-        rt_mpw_cstr(&data, "playbook");
-        rt_mpw_str(&data, playbook->info.id);
-        rt_mpw_cstr(&data, "reason");
-        rt_mpw_str(&data, br_expr_source(playbook->expect));
-        emit(c, playbook, "playbook.escalated", &data);
-        if (!build_steps(c, playbook, &playbook->escalate, &why)) {
-            consulted->detail = why;
-        }
+        escalate(c, playbook, consulted);
     }
-    rt_mpw_fini(&data);
 }
 
 static void

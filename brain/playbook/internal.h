@@ -36,6 +36,7 @@ typedef struct br_playbook {
     br_expr *expect;
     br_steps escalate;
     rt_str entity; // of its events' subjects; verifications look at it
+    const br_plan *verify_plan; // what `expect` and `escalate` were compiled for; NULL = no entity
 } br_playbook;
 
 // One playbook compiled for one event type.
@@ -61,10 +62,13 @@ struct br_playbooks {
     size_t file_count;
     br_rule_list *by_type; // by event type index
     rt_map *by_id;
+    bool full; // the arena's limit was reached
 };
 
 // br__playbook_load compiles one parsed document into the set.
 void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag);
+// br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
+void br__rule_free(br_rule *rule);
 // br__playbook_find finds a playbook by id, or NULL.
 const br_playbook *br__playbook_find(const br_playbooks *set, rt_str id);
 

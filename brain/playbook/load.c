@@ -29,8 +29,8 @@ parse_mode(rt_str text, br_playbook_mode *ret_mode)
 static void
 complain_missing(const loading *l, const rt_node *node, const char *key, const char *help)
 {
-    rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2010", node->key.len > 0 ? node->key_mark : node->mark,
-                help, "`%s` is missing", key);
+    rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2010",
+                node->key.len > 0 ? node->key_mark : node->mark, help, "`%s` is missing", key);
 }
 
 // A constant takes the kind its action declares for it.
@@ -205,7 +205,9 @@ index_rule(br_playbooks *set, const rt_event_type *type, br_rule *rule)
     br_rule_list *list = &set->by_type[type->index];
     br_rule **grown = rt_arena_array(set->arena, br_rule *, list->count + 1);
     if (grown == NULL) {
-        return; // the set's arena is full: reported by br_playbooks_compile
+        set->full = true;
+        br__rule_free(rule);
+        return;
     }
     if (list->count > 0) {
         memcpy(grown, list->rules, sizeof(br_rule *) * list->count);
@@ -222,6 +224,7 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     const rt_node *steps = rt_node_get(root, "do");
     const rt_node *throttle = rt_node_get(root, "throttle");
     if (rule == NULL) {
+        l->set->full = true;
         return;
     }
     br_env env = {l->set->pack, type, br_pack_plan(l->set->pack, type)};
@@ -233,9 +236,21 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     if (steps != NULL) {
         load_steps(l, &rule->steps, steps, &names);
     }
-    if (l->playbook->info.mode != BR_MODE_OFF) {
+    if (l->playbook->info.mode == BR_MODE_OFF) {
+        br__rule_free(rule); // checked like any other, but never looked at
+    } else {
         index_rule(l->set, type, rule);
     }
+}
+
+static bool
+named_before(const rt_node *events, const rt_node *event)
+{
+    const rt_node *node = events->child;
+    while (node != event && !rt_str_equal(node->text, event->text)) {
+        node = node->next;
+    }
+    return node != event;
 }
 
 static void
@@ -256,14 +271,23 @@ load_events(const loading *l, const rt_node *root)
                         "unknown event type '%.*s'", RT_STR_ARG(node->text));
             continue;
         }
-        if (l->playbook->info.events++ == BR_PLAYBOOK_EVENTS_MAX) {
+        if (l->playbook->info.events == BR_PLAYBOOK_EVENTS_MAX) {
             rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2018", node->mark, NULL,
                         "at most %d event types", BR_PLAYBOOK_EVENTS_MAX);
             return;
         }
-        if (type->entity.len > 0) {
-            l->playbook->entity = type->entity;
+        if (named_before(events, node)) {
+            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2021", node->mark, NULL,
+                        "event type '%.*s' is named twice", RT_STR_ARG(node->text));
+            continue;
         }
+        if (l->playbook->info.events++ > 0 && rt_node_get(root, "verify") != NULL &&
+            !rt_str_equal(type->entity, l->playbook->entity)) {
+            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2022", node->mark,
+                        "make a playbook for each kind of entity",
+                        "a playbook with `verify` has events about one kind of entity");
+        }
+        l->playbook->entity = type->entity;
         load_rule(l, root, type);
     }
 }
@@ -282,21 +306,24 @@ load_verify(const loading *l, const rt_node *root)
     if (verify == NULL && escalate == NULL) {
         return;
     }
-    if (timer == NULL || (verify != NULL && rt_node_get(verify, "expect") == NULL)) {
-        complain_missing(l, verify != NULL ? verify : root, "expect",
+    if (verify == NULL) {
+        complain_missing(l, root, "verify", "`escalate` runs when a verification fails");
+        return;
+    }
+    if (timer == NULL || rt_node_get(verify, "expect") == NULL) {
+        complain_missing(l, verify, "expect",
                          "for example expect: order.status == \"delivered\"");
         return;
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
     br_expr_env names = br_env_expr(&env);
-    if (verify != NULL) {
-        (void)rt_node_only(verify, allowed, "B2001", l->diag); // findings are in diag
-        l->playbook->verify_ms = rt_node_duration_ms(verify, "within", 0, l->diag);
-        l->playbook->expect =
-            compile_condition(l, rt_node_get(verify, "expect"), &names, RT_KIND_BOOL);
-        if (l->playbook->verify_ms <= 0) {
-            complain_missing(l, verify, "within", "for example within: 24h");
-        }
+    l->playbook->verify_plan = plan;
+    (void)rt_node_only(verify, allowed, "B2001", l->diag); // findings are in diag
+    l->playbook->verify_ms = rt_node_duration_ms(verify, "within", 0, l->diag);
+    l->playbook->expect =
+        compile_condition(l, rt_node_get(verify, "expect"), &names, RT_KIND_BOOL);
+    if (l->playbook->verify_ms <= 0) {
+        complain_missing(l, verify, "within", "for example within: 24h");
     }
     if (escalate != NULL) {
         load_steps(l, &l->playbook->escalate, escalate, &names);
@@ -351,6 +378,10 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     if (playbook->info.id.len == 0) {
         complain_missing(&l, root, "id", "for example id: delayed-order");
         return;
+    }
+    if (playbook->info.id.len > BR_PLAYBOOK_ID_MAX) {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2023", rt_node_get(root, "id")->mark, NULL,
+                    "an id has at most %d bytes", BR_PLAYBOOK_ID_MAX);
     }
     if (!rt_map_put(set->by_id, rt_bytes_of_str(playbook->info.id), set->count - 1)) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B2020", rt_node_get(root, "id")->mark, NULL,

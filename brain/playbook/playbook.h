@@ -2,8 +2,8 @@
 //
 // Layer: brain/playbook (may use runtime/**, brain/expr, brain/pack).   Threads: a set is immutable
 // once compiled.
-// A set is the whole directory of playbook files, compiled together or not at all. Rules are indexed
-// by event type, so an event costs only the rules that name its type. Form of a playbook:
+// A set is the whole directory of playbook files, compiled together or not at all. Rules are
+// indexed by event type, so an event costs only the rules that name its type. Form of a playbook:
 //
 //   kind: playbook
 //   id: delayed-order
@@ -38,6 +38,7 @@
 
 #define BR_PLAYBOOKS_MAX 2048
 #define BR_PLAYBOOK_BYTES_MAX 65536 // of one file
+#define BR_PLAYBOOK_ID_MAX 48 // bytes: "playbook:<id>" owns timers, whose owner has at most 64
 #define BR_PLAYBOOK_STEPS_MAX 8
 #define BR_PLAYBOOK_EVENTS_MAX 16
 #define BR_CONSULTED_MAX 64 // rules looked at for one event

@@ -18,15 +18,20 @@ free_steps(br_steps *steps)
     }
 }
 
+void
+br__rule_free(br_rule *rule)
+{
+    br_expr_free(rule->when);
+    br_expr_free(rule->throttle_key);
+    free_steps(&rule->steps);
+}
+
 static void
 free_rules(br_playbooks *set)
 {
     for (uint16_t t = 0; t < rt_catalog_count(br_pack_catalog(set->pack)); t++) {
         for (uint32_t i = 0; i < set->by_type[t].count; i++) {
-            br_rule *rule = set->by_type[t].rules[i];
-            br_expr_free(rule->when);
-            br_expr_free(rule->throttle_key);
-            free_steps(&rule->steps);
+            br__rule_free(set->by_type[t].rules[i]);
         }
     }
 }
@@ -154,6 +159,8 @@ br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t 
     }
     if (err == RT_OK && rt_diag_errors(diag) != before) {
         err = RT_ECONFIG;
+    } else if (err == RT_OK && set->full) {
+        err = rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);
     }
     if (err != RT_OK) {
         br_playbooks_free(set);

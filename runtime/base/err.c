@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/text.h"
+
 // Design notes.
 // Everything about an error comes from err.def, so a new code is one line there. The detail text
 // is thread-local: rt_fail is called at the origin only and read by whoever decides what to do,

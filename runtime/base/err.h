@@ -32,7 +32,8 @@ const char *rt_err_name(rt_err err);
 // rt_err_class_of says whether to retry, reject or stop.
 rt_err_class rt_err_class_of(rt_err err);
 
-// rt_fail records where and why an error began, and returns it; use at the origin only.
+// rt_fail records where and why an error began, and returns it; use at the origin only. It is
+// rt_fail_at with the caller's place.
 #define rt_fail(err, ...) rt_fail_at(__FILE__, __LINE__, (err), __VA_ARGS__)
 rt_err rt_fail_at(const char *file, int line, rt_err err, const char *fmt, ...) RT_PRINTF(4, 5);
 

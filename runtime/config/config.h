@@ -4,9 +4,10 @@
 // while loading, then read-only.
 // Precedence: flag > environment CEREBRO_SECTION__KEY > file (later files win) > default, in
 // whatever order they are applied. Unknown keys are errors with a suggestion. Parameters are
-// declared in rt_param tables named "section.key"; a file is a YAML map of sections. Other top-level
-// keys of a file (lists such as `tenants`) are listed in `extra` and left for their owners through
-// rt_config_node. A source reports all its findings; after an error discard the configuration.
+// declared in rt_param tables named "section.key"; a file is a YAML map of sections. Other
+// top-level keys of a file (lists such as `tenants`) are listed in `extra` and left for their
+// owners through rt_config_node. A source reports all its findings; after an error discard the
+// configuration.
 #ifndef CEREBRO_RUNTIME_CONFIG_CONFIG_H
 #define CEREBRO_RUNTIME_CONFIG_CONFIG_H
 

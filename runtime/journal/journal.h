@@ -6,8 +6,8 @@
 // Files: <dir>/<first_seq:016x>.seg, preallocated to segment_bytes and recycled, so that a commit
 // overwrites allocated blocks (81 µs) instead of extending a file. A segment begins with a header
 // block (magic, version, salt, first seq, chain hash before it, CRC32C). Then records:
-//   u32 payload length · u32 CRC32C (seeded with the segment's salt, over the rest of the header and
-//   the payload) · u64 seq · i64 at_ms · u8 kind · u8 flags · u16 group · payload · pad to 8
+//   u32 payload length · u32 CRC32C (seeded with the segment's salt, over the rest of the header
+//   and the payload) · u64 seq · i64 at_ms · u8 kind · u8 flags · u16 group · payload · pad to 8
 // `group` is the low half of a counter of groups. A group of records ends with a COMMIT record
 // holding SHA-256(previous chain hash || group bytes); it lies in one segment, so it is never
 // larger than segment_bytes allow. Records after the last valid COMMIT are a torn tail and are cut

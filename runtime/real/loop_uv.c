@@ -154,11 +154,27 @@ rt_loop_free(rt_loop *loop)
     rt_free(loop);
 }
 
+static void
+forget_turns(rt_loop *loop, const void *user)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < loop->turn_count; i++) {
+        if (loop->turns[i].user != user) {
+            loop->turns[kept++] = loop->turns[i];
+        }
+    }
+    loop->turn_count = kept;
+}
+
 void
 rt_loop_on_turn(rt_loop *loop, void (*on_turn)(void *user), void *user)
 {
     RT_CHECK(loop, LOOP_MAGIC);
-    RT_ASSERT(on_turn != NULL);
+    if (on_turn == NULL) {
+        forget_turns(loop, user);
+        return;
+    }
     RT_ASSERT(loop->turn_count < TURNS_MAX);
     loop->turns[loop->turn_count] = (turn){on_turn, user};
     loop->turn_count++;

@@ -1,4 +1,5 @@
-// seam/http.h: outgoing HTTP requests on the loop. Real: libcurl multi; simulated: scripted servers.
+// seam/http.h: outgoing HTTP requests on the loop. Real: libcurl multi; simulated: scripted
+// servers.
 //
 // Layer: runtime/seam.   Threads: loop thread only.
 // HTTP/1.1 only (libcurl 7.88 can report an aborted HTTP/2 body as complete), no redirects, no

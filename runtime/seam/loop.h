@@ -1,7 +1,8 @@
 // seam/loop.h: an event loop, its timers and wake-ups. Real: libuv; simulated: a virtual scheduler
 // where every loop shares one thread and time jumps to the next thing that is due.
 //
-// Layer: runtime/seam.   Threads: a loop is one thread; only rt_wake_send may be called from others.
+// Layer: runtime/seam.   Threads: a loop is one thread; only rt_wake_send may be called from
+// others.
 #ifndef CEREBRO_RUNTIME_SEAM_LOOP_H
 #define CEREBRO_RUNTIME_SEAM_LOOP_H
 
@@ -25,7 +26,8 @@ void rt_loop_stop(rt_loop *loop);
 // rt_loop_free releases a loop that is not running, with what still belongs to it.
 void rt_loop_free(rt_loop *loop);
 // rt_loop_on_turn registers a callback made once per loop round after all I/O callbacks of the
-// round (before the loop blocks). It must be cheap when there is nothing to do.
+// round (before the loop blocks). It must be cheap when there is nothing to do. With NULL for
+// on_turn the callbacks of that `user` are made no more.
 void rt_loop_on_turn(rt_loop *loop, void (*on_turn)(void *user), void *user);
 // rt_loop_on_signal calls back on a signal (SIGTERM, SIGINT, SIGHUP).
 void rt_loop_on_signal(rt_loop *loop, int signo, void (*on_signal)(void *user, int signo),

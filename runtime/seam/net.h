@@ -2,8 +2,8 @@
 // in-memory links with delay, loss, duplication and cuts.
 //
 // Layer: runtime/seam.   Threads: everything here is called on, and calls back on, the loop thread.
-// nng 1.5.2 rules kept behind this header: no SP socket on ipc://, no close of a receiving socket in
-// a living process, receive limits set before start, connection limits in the ADD_PRE callback,
+// nng 1.5.2 rules kept behind this header: no SP socket on ipc://, no close of a receiving socket
+// in a living process, receive limits set before start, connection limits in the ADD_PRE callback,
 // callbacks of nng's threads only push to a bounded ring and wake the loop once.
 #ifndef CEREBRO_RUNTIME_SEAM_NET_H
 #define CEREBRO_RUNTIME_SEAM_NET_H
@@ -41,7 +41,8 @@ rt_err rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on
                      void *user, rt_rep **ret_rep) RT_MUST_USE;
 // rt_request_reply sends the answer and ends the request (also when the peer is gone).
 void rt_request_reply(rt_request *request, rt_bytes reply);
-// rt_rep_pause stops handing out requests (true) or goes on (false); waiting ones stay in transport.
+// rt_rep_pause stops handing out requests (true) or goes on (false); waiting ones stay in
+// transport.
 void rt_rep_pause(rt_rep *rep, bool paused);
 // rt_rep_stats copies counters.
 rt_net_stats rt_rep_stats(const rt_rep *rep);

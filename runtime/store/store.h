@@ -28,7 +28,8 @@ void rt_store_close(rt_store *store);
 
 // rt_store_table declares a table and loads its rows; `id` (1..63) is its stable number on disk.
 //   errors    RT_ECORRUPT RT_EIO
-rt_err rt_store_table(rt_store *store, uint8_t id, const char *name, rt_table **ret_table) RT_MUST_USE;
+rt_err
+rt_store_table(rt_store *store, uint8_t id, const char *name, rt_table **ret_table) RT_MUST_USE;
 
 // rt_table_get views a row; false when there is none. The view lasts until the table next changes.
 bool rt_table_get(const rt_table *table, rt_bytes key, rt_bytes *ret_value);

@@ -1,5 +1,5 @@
-// harness/drive.h: drives agents through the runner as the brain would: events in, answers out, with
-// durable timers on the events' own clock.
+// harness/drive.h: drives agents through the runner as the brain would: events in, answers out,
+// with durable timers on the events' own clock.
 //
 // Layer: tests (links brain).   Threads: one.
 // Loads the real catalogues. Every event is encoded and decoded as on its way through the journal,

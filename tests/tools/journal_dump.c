@@ -1,4 +1,5 @@
-// journal_dump: prints the records of a journal as JSON lines, for tests that check what a daemon left.
+// journal_dump: prints the records of a journal as JSON lines, for tests that check what a daemon
+// left.
 //
 // usage: journal_dump JOURNAL_DIR PACK_DIR...
 // Works beside a running daemon and after a crash; reads only. Tenants are shown by number.

@@ -1,6 +1,6 @@
 // brain-agent: runs the agents of one host in a process of its own, from the same configuration as
-// braind. The brain listens at the host's address; this program dials it, again and again until it is
-// there, and is fed what its agents missed.
+// braind. The brain listens at the host's address; this program dials it, again and again until it
+// is there, and is fed what its agents missed.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // brainctl/render.h: text for people: tables, styles, widths, times and sizes.
 //
 // Layer: tools/brainctl.   Threads: any.
-// Whatever comes from events is cleaned before it is shown: no control characters, so that data cannot
-// send escape codes to a terminal.
+// Whatever comes from events is cleaned before it is shown: no control characters, so that data
+// cannot send escape codes to a terminal.
 #ifndef CEREBRO_TOOLS_BRAINCTL_RENDER_H
 #define CEREBRO_TOOLS_BRAINCTL_RENDER_H
 
@@ -41,7 +41,8 @@ typedef struct ctl_grid {
     size_t cell_cap;
 } ctl_grid;
 
-// ctl_width is the number of terminal columns that a text takes (wide characters two, combining none).
+// ctl_width is the number of terminal columns that a text takes (wide characters two, combining
+// none).
 uint32_t ctl_width(rt_str text);
 // ctl_clean appends text without control characters; damaged UTF-8 becomes U+FFFD.
 void ctl_clean(rt_text *out, rt_str text);

@@ -1,7 +1,7 @@
 // braind: the daemon. The only place that knows everybody: settings, brain, agents, loops.
 //
-// Two loops on two threads: the brain's (this one) and the agents'. They speak over an inproc link, the
-// same way the brain speaks to agents in processes of their own.
+// Two loops on two threads: the brain's (this one) and the agents'. They speak over an inproc link,
+// the same way the brain speaks to agents in processes of their own.
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,6 +340,7 @@ check_playbooks(settings *s)
 int
 main(int argc, char **argv)
 {
+    rt_alloc_keep();
     settings_flags flags = {.config_file = default_config()};
     daemon_state *d = rt_new(daemon_state);
     bool check = false;
@@ -368,8 +369,8 @@ main(int argc, char **argv)
     }
     settings_log(&d->settings);
     code = run(d);
-    // no orderly tear-down: nng 1.5.2 can hang when a receiving socket is closed, and everything that
-    // matters is on disk
+    // no orderly tear-down: nng 1.5.2 can hang when a receiving socket is closed, and everything
+    // that matters is on disk
     fflush(NULL);
     _exit(code);
 }

@@ -211,8 +211,8 @@ each_child(settings *s, const char *key, void (*load)(settings *s, const rt_node
     }
 }
 
-// A host that names no agents runs all that no other host names, so that a new agent needs no word in
-// the configuration.
+// A host that names no agents runs all that no other host names, so that a new agent needs no word
+// in the configuration.
 static void
 place_the_rest(settings *s)
 {

@@ -1,5 +1,5 @@
-// tools/braind/settings.h: the daemon's settings, read from brain.yaml, environment and flags; shared
-// with brain-agent, which runs agents outside the daemon from the same files.
+// tools/braind/settings.h: the daemon's settings, read from brain.yaml, environment and flags;
+// shared with brain-agent, which runs agents outside the daemon from the same files.
 //
 // Layer: tools.   Threads: main, before anything starts.
 #ifndef CEREBRO_TOOLS_BRAIND_SETTINGS_H

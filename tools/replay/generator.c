@@ -105,8 +105,8 @@ add_outage(gen *g, size_t carrier, size_t city, int64_t from_ms, double hours)
     return o;
 }
 
-// A small disturbance on every second day, and on the last day one carrier stands still in its two
-// strongest of the larger cities outside the capital.
+// A small disturbance in one city on every second day, and on the last day one carrier stands still
+// in the whole country for some hours.
 static void
 draw_outages(gen *g)
 {
@@ -128,14 +128,10 @@ draw_outages(gen *g)
         }
     }
     carrier = (size_t)rt_rng_below(&rng, WORKLOAD_CARRIERS);
-    city = 1 + (size_t)rt_rng_below(&rng, 3);
-    begin = 8.5 + 2 * rt_rng_f64(&rng);
+    begin = 7 + 1.5 * rt_rng_f64(&rng);
     hours = 5.5 + 2 * rt_rng_f64(&rng);
-    for (size_t i = 0; i < 2; i++) {
-        int64_t from_ms = workload_local_ms(g->config.last_day, begin);
-
-        add_outage(g, carrier, 1 + (city - 1 + i) % 4, from_ms, hours)->severe = true;
-    }
+    add_outage(g, carrier, PLAN_EVERYWHERE, workload_local_ms(g->config.last_day, begin), hours)
+        ->severe = true;
 }
 
 // --- ticks: what carriers say of themselves ---------------------------------------------------

@@ -430,9 +430,10 @@ gen__write_status(gen *g, int64_t at_ms, gen_tick tick)
 {
     bool recovering = (tick.index & GEN_RECOVERING) != 0;
     const plan_outage *o = &g->outages[tick.index & ~GEN_RECOVERING];
-    const char *city = workload_city_at(o->city)->name;
+    bool everywhere = o->city == PLAN_EVERYWHERE;
+    const char *city = everywhere ? "todo el país" : workload_city_at(o->city)->name;
     const char *form = tick.status == GEN_UP     ? "Operación normal en %s"
-                       : tick.status == GEN_DOWN ? "Operación suspendida en %s: bodega bloqueada"
+                       : tick.status == GEN_DOWN ? "Operación suspendida en %s: sistema caído"
                        : recovering              ? "Se reanuda la operación en %s con represamiento"
                                                  : "Retrasos en la operación de %s";
     const char *hole = strstr(form, "%s");
@@ -444,7 +445,9 @@ gen__write_status(gen *g, int64_t at_ms, gen_tick tick)
     rt_text_cstr(&g->text, hole + 2);
     begin_carrier_event(g, &d, TYPE_STATUS, at_ms, o->carrier, o->city);
     draft_cstr(&d, "status", statuses[tick.status]);
-    draft_cstr(&d, "city", city);
+    if (!everywhere) { // no city means everywhere
+        draft_cstr(&d, "city", city);
+    }
     draft_str(&d, "reason", rt_text_view(&g->text), 256);
     draft_end(&d);
 }

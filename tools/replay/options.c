@@ -431,7 +431,8 @@ options_parse(int argc, char **argv, options *ret_options)
 const char *
 options_help(void)
 {
-    return "brain-replay: sends recorded or generated events to a brain, acknowledged and in order\n"
+    return "brain-replay: sends recorded or generated events to a brain, acknowledged and in "
+           "order\n"
            "\n"
            "usage: brain-replay olist DIR [options]      the public Olist tables (CSV)\n"
            "       brain-replay day [options]            an invented Colombian logistics day\n"

@@ -434,8 +434,9 @@ held_up_ms(draw *d, uint8_t kind, int64_t at_ms)
     for (uint32_t i = 0; i < d->world->outage_count; i++) {
         const plan_outage *o = &d->world->outages[i];
 
-        if (o->carrier != d->p->carrier || o->city != city || at_ms < o->from_ms
-            || at_ms >= o->until_ms || (!o->severe && d->p->salt % 2 == 0)) {
+        bool here = o->city == city || o->city == PLAN_EVERYWHERE;
+        if (o->carrier != d->p->carrier || !here || at_ms < o->from_ms || at_ms >= o->until_ms ||
+            (!o->severe && d->p->salt % 2 == 0)) {
             continue;
         }
         if (at_the_door(kind)) {

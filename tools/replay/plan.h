@@ -85,7 +85,9 @@ typedef struct plan {
     plan_step steps[PLAN_STEPS_MAX];
 } plan;
 
-// A time in which a carrier does not work in a city: steps wait until it is over.
+#define PLAN_EVERYWHERE 0xff // as the city of an outage
+
+// A time in which a carrier does not work in a city (or anywhere): steps wait until it is over.
 typedef struct plan_outage {
     int64_t from_ms;
     int64_t until_ms;

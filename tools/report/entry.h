@@ -1,8 +1,8 @@
 // report/entry.h: journaled events read without an event catalogue.
 //
 // Layer: tools/report (may use runtime/**).   Threads: any.
-// A report must work on any journal, also where the pack that wrote it is not at hand, so fields are
-// looked up by name in the record itself.
+// A report must work on any journal, also where the pack that wrote it is not at hand, so fields
+// are looked up by name in the record itself.
 #ifndef CEREBRO_TOOLS_REPORT_ENTRY_H
 #define CEREBRO_TOOLS_REPORT_ENTRY_H
 

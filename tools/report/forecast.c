@@ -10,9 +10,10 @@
 
 // Design notes.
 // Time is the events' own, never going backwards. Before an event counts, every promise that lies
-// before it has passed: its order, when still open, is known to be late from then on (a heap by
-// promise). Orders stand in order of their events' numbers, so a forecast finds its order by
-// bisection; a delivery finds it by subject.
+// before it has passed and its order enters the rates (a heap by promise). An order that was
+// delivered early enters them no sooner: else the quick ones would be known long before the late
+// ones and the rates would be too low as long as orders keep coming. Orders stand in order of their
+// events' numbers, so a forecast finds its order by bisection; a delivery finds it by subject.
 
 #define CALIBRATION_BINS 10
 #define PERIOD_ORDERS_MIN 100
@@ -25,7 +26,7 @@ typedef struct order {
     uint32_t area;
     bool cancelled;
     bool predicted;
-    bool known; // counted in the rates
+    bool due; // its promise has passed
     double model;
     double base;
     double area_rate;
@@ -47,13 +48,15 @@ struct forecast {
     rate all;
     rt_heap promises; // key: promise, value: index of the order
     int64_t now_ms;
+    bool delivered_only;
 };
 
 forecast *
-forecast_new(void)
+forecast_new(bool delivered_only)
 {
     forecast *f = rt_new(forecast);
 
+    f->delivered_only = delivered_only;
     f->by_subject = rt_map_new();
     f->areas = rt_map_new();
     f->now_ms = INT64_MIN;
@@ -97,18 +100,21 @@ find_order(const forecast *f, const report_entry *entry)
     return rt_map_get(f->by_subject, order_key(entry, buf), &at) ? &f->orders[at] : NULL;
 }
 
+// Whether the order is late, once its promise has passed.
+static bool
+is_late(const order *o)
+{
+    return o->delivered_ms == INT64_MIN || o->delivered_ms > o->promised_ms;
+}
+
 static void
-learn(forecast *f, order *o, bool late)
+count_order(forecast *f, const order *o)
 {
     rate *area = &f->area_rates[o->area];
 
-    if (o->known) {
-        return;
-    }
-    o->known = true;
-    f->all.late += late;
+    f->all.late += is_late(o);
     f->all.count++;
-    area->late += late;
+    area->late += is_late(o);
     area->count++;
 }
 
@@ -120,8 +126,9 @@ pass_promises(forecast *f)
     while ((next = rt_heap_peek(&f->promises)) != NULL && next->key < f->now_ms) {
         order *o = &f->orders[rt_heap_pop(&f->promises).value];
 
-        if (!o->cancelled && o->delivered_ms == INT64_MIN) {
-            learn(f, o, true);
+        o->due = true;
+        if (!o->cancelled && (!f->delivered_only || o->delivered_ms != INT64_MIN)) {
+            count_order(f, o);
         }
     }
 }
@@ -184,7 +191,9 @@ on_delivered(forecast *f, const report_entry *entry)
     if (o != NULL && o->delivered_ms == INT64_MIN) {
         o->delivered_ms = entry->time_ms;
         o->cancelled = false; // what arrived was not cancelled
-        learn(f, o, o->delivered_ms > o->promised_ms);
+        if (o->due && f->delivered_only) {
+            count_order(f, o); // it was not known before that it would come at all
+        }
     }
 }
 
@@ -239,12 +248,6 @@ forecast_predicted(forecast *f, uint64_t event_seq, double probability)
 
 // --- judging ---
 
-static bool
-is_late(const order *o)
-{
-    return o->delivered_ms == INT64_MIN || o->delivered_ms > o->promised_ms;
-}
-
 // Counts the order and tells whether it is judged.
 static bool
 is_judged(const forecast *f, const forecast_filter *filter, const order *o, forecast_report *report)
@@ -266,7 +269,7 @@ is_judged(const forecast *f, const forecast_filter *filter, const order *o, fore
         return false;
     }
     report->undelivered += o->delivered_ms == INT64_MIN;
-    return o->delivered_ms != INT64_MIN || !filter->delivered_only;
+    return o->delivered_ms != INT64_MIN || !f->delivered_only;
 }
 
 static forecast_score

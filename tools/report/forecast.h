@@ -1,11 +1,11 @@
 // report/forecast.h: delay forecasts made at order.created, joined to what became of the orders.
 //
 // Layer: tools/report (may use runtime/base, brain/math/metric.h).   Threads: one owner.
-// An order is late when it is delivered after its promise, or its promise passed without a delivery.
-// Two reference forecasts are made beside the model's, from nothing but what was known when the
-// order was placed: the rate of late orders so far, and that of the order's area (its state, or its
-// city where it names no state), drawn to the former. What is known: that an order is late from the
-// moment its promise passes, that it is not from its delivery.
+// An order is late when it is delivered after its promise, or its promise passed without a
+// delivery. Two reference forecasts are made beside the model's, from nothing but what was known
+// when the order was placed: the rate of late orders so far, and that of the order's area (its
+// state, or its city where it names no state), drawn to the former. Both count an order from the
+// moment its promise passed.
 // Only orders whose promise had passed by the end are judged: of the others the quick ones would be
 // known and the slow ones not.
 #ifndef CEREBRO_TOOLS_REPORT_FORECAST_H
@@ -23,7 +23,6 @@ typedef struct forecast forecast;
 typedef struct forecast_filter {
     int64_t from_ms; // order placed at or after; INT64_MIN: from the first
     int64_t until_ms; // and before; INT64_MAX: to the last
-    bool delivered_only;
 } forecast_filter;
 
 // How good one kind of forecast was.
@@ -50,22 +49,22 @@ typedef struct forecast_report {
     uint64_t unpredicted; // of those, without a forecast
     uint64_t cancelled;
     uint64_t open;        // promise not passed yet by the end
-    uint64_t undelivered; // promise passed, not delivered: late, or left out by delivered_only
+    uint64_t undelivered; // promise passed, not delivered: late, or left out
     forecast_period all;  // the judged ones
     forecast_period periods[FORECAST_PERIODS]; // the same, in equal numbers by time
     uint32_t period_count; // 0 when there are too few
 } forecast_report;
 
-// forecast_new makes an empty join.
-forecast *forecast_new(void) RT_MUST_USE;
+// forecast_new makes an empty join; `delivered_only` leaves out what never came.
+forecast *forecast_new(bool delivered_only) RT_MUST_USE;
 // forecast_free releases it; NULL is fine.
 void forecast_free(forecast *f);
 // forecast_event takes an event; all but three types only move the time.
 void forecast_event(forecast *f, const report_entry *entry);
 // forecast_predicted takes the model's probability for the event of that number.
 void forecast_predicted(forecast *f, uint64_t event_seq, double probability);
-// forecast_report_make judges; false when no order within the filter has a known outcome (the counts
-// are filled in all the same).
+// forecast_report_make judges; false when no order within the filter has a known outcome (the
+// counts are filled in all the same).
 bool forecast_report_make(const forecast *f, const forecast_filter *filter,
                           forecast_report *ret_report);
 

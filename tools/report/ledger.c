@@ -1,6 +1,7 @@
 #include "tools/report/ledger.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "runtime/base/alloc.h"
@@ -14,9 +15,9 @@
 #define KEY_CAP 512
 
 void
-ledger_init(ledger *l, const char *model)
+ledger_init(ledger *l, const char *model, bool delivered_only)
 {
-    *l = (ledger){.model = model, .first_ms = INT64_MIN};
+    *l = (ledger){.model = model, .delivered_only = delivered_only, .first_ms = INT64_MIN};
     tally *const tables[] = {&l->events,    &l->said_by,   &l->said_on, &l->conflicts,
                              &l->vetoes,    &l->refusals,  &l->actions, &l->playbooks,
                              &l->anomalies, &l->healing,   &l->rewards, &l->improvements,
@@ -26,7 +27,7 @@ ledger_init(ledger *l, const char *model)
         tally_init(tables[i]);
     }
     l->incidents = rt_new_array(ledger_incident, LEDGER_INCIDENTS_MAX);
-    l->forecast = forecast_new();
+    l->forecast = forecast_new(delivered_only);
     l->ids = rt_map_new();
     l->done = rt_map_new();
     l->arena = rt_arena_new(RECORD_ARENA_BYTES);

@@ -106,13 +106,15 @@ typedef struct ledger {
 
     forecast *forecast;
     const char *model; // whose predictions are judged
+    bool delivered_only;
     rt_map *ids;       // of external events: source and id
     rt_map *done;      // action ids that were executed
     rt_arena *arena;   // of one record
 } ledger;
 
-// ledger_init prepares an empty one; `model` names the predictions that are joined to orders.
-void ledger_init(ledger *l, const char *model);
+// ledger_init prepares an empty one; `model` names the predictions that are joined to orders,
+// `delivered_only` leaves out orders that never came (forecast.h).
+void ledger_init(ledger *l, const char *model, bool delivered_only);
 // ledger_fini releases it.
 void ledger_fini(ledger *l);
 // ledger_take counts one record.

@@ -1,5 +1,5 @@
-// brain-verify: checks a journal, replays it into a fresh state, and compares every decision and the
-// saved state with what comes out.
+// brain-verify: checks a journal, replays it into a fresh state, and compares every decision and
+// the saved state with what comes out.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +21,8 @@ static const char usage[] =
     "\n"
     "usage: brain-verify [--config FILE] [--set K=V]... [-o json]\n"
     "\n"
-    "The brain of that data directory must be stopped. Exit code 0: everything is equal; 1: something\n"
+    "The brain of that data directory must be stopped. Exit code 0: everything is equal; 1: "
+    "something\n"
     "came out otherwise; 3: the journal cannot be replayed.\n"
     "\n"
     "example: brain-verify --config config/brain.yaml --set data.dir=/tmp/brain\n";

@@ -1,0 +1,72 @@
+#include "tests/bench/report.h"
+
+#include <stdio.h>
+
+static void
+print_latency(const char *what, const report_quantiles *q)
+{
+    printf("    %-26s p50 %8.3f   p90 %8.3f   p99 %8.3f   p99.9 %8.3f ms\n", what,
+           (double)q->p50_us / 1e3, (double)q->p90_us / 1e3, (double)q->p99_us / 1e3,
+           (double)q->p999_us / 1e3);
+}
+
+static void
+print_row(const report_row *row)
+{
+    printf("%s\n", row->name);
+    printf("    %-26s %.0f events/s (%.0f .. %.0f), %llu events\n", "durable and decided",
+           row->events_per_s, row->low_per_s, row->high_per_s, (unsigned long long)row->events);
+    print_latency("send to acknowledgement", &row->ack);
+    print_latency("send to decision", &row->decision);
+    printf("    %-26s %.2f us CPU (brain %.2f, agents %.2f), %.0f B journal, %.0f B disk\n",
+           "of each event", row->cpu_us_per_event, row->brain_us_per_event,
+           row->agents_us_per_event, row->bytes_per_event, row->written_bytes_per_event);
+    printf("    %-26s %.0f MiB\n", "resident", row->rss_mib);
+    printf("    %-26s %llu decisions, %llu publications lost, %llu refused, %llu without all "
+           "agents\n\n",
+           "subscriber", (unsigned long long)row->published, (unsigned long long)row->gaps,
+           (unsigned long long)row->refused, (unsigned long long)row->missing);
+}
+
+void
+report_table(const report_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        print_row(&rows[i]);
+    }
+}
+
+static void
+print_quantiles(const char *prefix, const report_quantiles *q)
+{
+    printf(", \"%sp50_us\": %llu, \"%sp90_us\": %llu, \"%sp99_us\": %llu, \"%sp999_us\": %llu",
+           prefix, (unsigned long long)q->p50_us, prefix, (unsigned long long)q->p90_us, prefix,
+           (unsigned long long)q->p99_us, prefix, (unsigned long long)q->p999_us);
+}
+
+void
+report_json(const report_row *rows, size_t count)
+{
+    printf("[\n");
+    for (size_t i = 0; i < count; i++) {
+        const report_row *row = &rows[i];
+        printf("  {\"suite\": \"%s\", \"name\": \"%s\", \"batch\": %u, \"producers\": %u, "
+               "\"outstanding\": %u, \"rate\": %llu, \"events\": %llu, \"events_per_s\": %.0f, "
+               "\"low_per_s\": %.0f, \"high_per_s\": %.0f",
+               row->suite, row->name, row->batch, row->producers, row->outstanding,
+               (unsigned long long)row->rate, (unsigned long long)row->events, row->events_per_s,
+               row->low_per_s, row->high_per_s);
+        print_quantiles("", &row->decision);
+        print_quantiles("ack_", &row->ack);
+        printf(", \"cpu_us_per_event\": %.3f, \"brain_us_per_event\": %.3f, "
+               "\"agents_us_per_event\": %.3f, \"rss_mib\": %.1f, \"bytes_per_event\": %.1f, "
+               "\"written_bytes_per_event\": %.1f",
+               row->cpu_us_per_event, row->brain_us_per_event, row->agents_us_per_event,
+               row->rss_mib, row->bytes_per_event, row->written_bytes_per_event);
+        printf(", \"decisions\": %llu, \"gaps\": %llu, \"refused\": %llu, \"missing\": %llu}%s\n",
+               (unsigned long long)row->published, (unsigned long long)row->gaps,
+               (unsigned long long)row->refused, (unsigned long long)row->missing,
+               i + 1 < count ? "," : "");
+    }
+    printf("]\n");
+}

@@ -1,0 +1,18 @@
+// sim/files.h: files of the source tree on the simulated disk.
+//
+// Layer: tests/sim.   Threads: one.
+#ifndef CEREBRO_TESTS_SIM_FILES_H
+#define CEREBRO_TESTS_SIM_FILES_H
+
+#include <stdbool.h>
+
+// files_load reads the packs and playbooks of the source tree into memory; exits the program when
+// they are not there.
+void files_load(const char *source_root);
+// files_write puts them on the simulated disk, below /packs and /playbooks.
+void files_write(void);
+// files_write_playbook replaces one playbook by a variant: its text with a comment that names `number`,
+// or, when `broken`, with a line that does not compile.
+void files_write_playbook(unsigned number, bool broken);
+
+#endif

@@ -1,0 +1,360 @@
+#include "tests/sim/producer.h"
+
+#include <stdio.h>
+
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/sim/sim.h"
+#include "runtime/wire/mp.h"
+
+// Design notes.
+// Every attempt has a number; an answer to an older attempt is passed over, as a REQ socket does.
+
+#define BATCH_BYTES_MAX (1024u * 1024)
+#define TIMEOUT_MS 400
+#define RESEND_MAX_MS 60
+#define GARBAGE_MAX 64
+#define STREAM_PRODUCER 100
+
+typedef struct item {
+    rt_mpw body;
+    char key[PRODUCER_KEY_CAP];
+    size_t key_len;
+    gen_mark mark;
+    bool settled;
+} item;
+
+struct producer {
+    producer_config config;
+    rt_rng rng;
+    gen *generator;
+    rt_timer *timer;
+    item items[PRODUCER_BATCH_MAX];
+    size_t count;
+    uint64_t attempt;
+    bool done;
+    bool is_again; // the batch was sent before
+    rt_map *acked;
+    uint64_t resent;
+    uint64_t rejected;
+};
+
+// What an answer belongs to; frees itself.
+typedef struct asked {
+    producer *p;
+    uint64_t attempt;
+    size_t positions[PRODUCER_BATCH_MAX]; // of the events in the request
+    size_t count;
+} asked;
+
+static void send_batch(producer *p);
+
+rt_bytes
+producer_key(uint16_t tenant, rt_str source, rt_str id, char buf[PRODUCER_KEY_CAP])
+{
+    int len = snprintf(buf, PRODUCER_KEY_CAP, "%u %.*s %.*s", tenant, RT_STR_ARG(source),
+                       RT_STR_ARG(id));
+
+    RT_ASSERT(len > 0 && len < PRODUCER_KEY_CAP);
+    return (rt_bytes){(const uint8_t *)buf, (size_t)len};
+}
+
+static void
+wrong(producer *p, const char *what, const char *key, rt_str detail)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof(text), "%s: %s %.*s", what, key, RT_STR_ARG(detail));
+    p->config.on_wrong(p->config.user, text);
+}
+
+static rt_str
+text_of(rt_bytes event, const char *name)
+{
+    rt_mp at;
+    rt_str text = {"", 0};
+
+    if (rt_mp_find(event, rt_str_of(name), &at)) {
+        RT_IGNORE(rt_mp_str(&at, &text)); // empty then: damaged on purpose
+    }
+    return text;
+}
+
+static void
+take_item(producer *p, rt_bytes body)
+{
+    item *it = &p->items[p->count++];
+
+    rt_mpw_clear(&it->body);
+    rt_mpw_raw(&it->body, body);
+    it->mark = gen_last_mark(p->generator);
+    it->settled = false;
+    it->key_len = producer_key(p->config.tenant_number, text_of(body, "source"),
+                               text_of(body, "id"), it->key)
+                      .len;
+}
+
+// Fills the next batch; false at the stream's end.
+static bool
+next_batch(producer *p)
+{
+    size_t want = 1 + (size_t)rt_rng_below(&p->rng, PRODUCER_BATCH_MAX);
+    stream_event event;
+
+    p->count = 0;
+    while (p->count < want && gen_next(p->generator, &event) == RT_OK) {
+        take_item(p, event.body);
+    }
+    return p->count > 0;
+}
+
+static void
+book_seq(producer *p, item *it, uint64_t seq)
+{
+    rt_bytes key = {(const uint8_t *)it->key, it->key_len};
+    uint64_t before = 0;
+
+    if (it->mark == GEN_BAD) {
+        wrong(p, "a bad event was accepted", it->key, RT_STR(""));
+    }
+    if (rt_map_get(p->acked, key, &before) && before != seq) {
+        wrong(p, "acknowledged with two sequence numbers", it->key, RT_STR(""));
+    }
+    (void)rt_map_put(p->acked, key, seq); // new or the same
+    it->settled = true;
+}
+
+static void
+book_error(producer *p, item *it, rt_str error, rt_str detail)
+{
+    if (rt_str_is(error, "RT_EFULL") || rt_str_is(error, "RT_EBUSY")) {
+        return; // again with the next attempt
+    }
+    if (it->mark != GEN_BAD) {
+        wrong(p, "a good event was refused", it->key, detail);
+    }
+    p->rejected += it->settled ? 0 : 1;
+    it->settled = true;
+}
+
+static bool
+book_result(producer *p, item *it, rt_mp *mp)
+{
+    rt_str words[4] = {{"", 0}, {"", 0}, {"", 0}, {"", 0}};
+    uint32_t count = 0;
+    uint64_t seq = 0;
+
+    if (rt_mp_array(mp, &count) != RT_OK || rt_mp_str(mp, &words[0]) != RT_OK) {
+        return false;
+    }
+    if (!rt_str_is(words[0], "error")) {
+        if (count != 2 || rt_mp_u64(mp, &seq) != RT_OK) {
+            return false;
+        }
+        book_seq(p, it, seq);
+        return true;
+    }
+    for (uint32_t i = 1; i < count && i < RT_COUNT(words); i++) {
+        if (rt_mp_str(mp, &words[i]) != RT_OK) {
+            return false;
+        }
+    }
+    book_error(p, it, words[1], words[3]);
+    return true;
+}
+
+static void
+book_answer(const asked *a, rt_bytes body)
+{
+    rt_mp mp;
+    uint32_t count = 0;
+    bool ok = rt_mp_find(body, RT_STR("results"), &mp) && rt_mp_array(&mp, &count) == RT_OK &&
+              count == a->count;
+
+    for (uint32_t i = 0; ok && i < count; i++) {
+        ok = book_result(a->p, &a->p->items[a->positions[i]], &mp);
+    }
+    if (!ok) {
+        wrong(a->p, "an answer that cannot be read", "", RT_STR(""));
+    }
+}
+
+static void
+send_later(producer *p, int64_t delay_ms)
+{
+    rt_timer_start(p->timer, RT_MAX(delay_ms, INT64_C(1)), 0);
+}
+
+static bool
+all_settled(const producer *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->items[i].settled) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+on_reply(void *user, rt_err err, rt_bytes body)
+{
+    asked *a = user;
+    producer *p = a->p;
+
+    if (a->attempt == p->attempt) {
+        if (err == RT_OK) {
+            book_answer(a, body);
+        }
+        if (err == RT_OK && all_settled(p)) {
+            p->count = 0;
+            p->is_again = false;
+            send_later(p, (int64_t)rt_rng_below(&p->rng, (uint64_t)p->config.pause_max_ms + 1));
+        } else {
+            send_later(p, (int64_t)rt_rng_below(&p->rng, RESEND_MAX_MS));
+        }
+    }
+    rt_free(a);
+}
+
+static void
+on_timer(void *user)
+{
+    producer *p = user;
+
+    if (p->count == 0 && !next_batch(p)) {
+        p->done = true;
+        return;
+    }
+    send_batch(p);
+}
+
+static void
+send_garbage(producer *p)
+{
+    uint8_t bytes[GARBAGE_MAX];
+    size_t len = (size_t)rt_rng_below(&p->rng, GARBAGE_MAX);
+
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (uint8_t)rt_rng_u64(&p->rng);
+    }
+    sim_request(p->config.url, (rt_bytes){bytes, len}, NULL, NULL);
+}
+
+static asked *
+write_batch(producer *p, rt_mpw *w)
+{
+    asked *a = rt_new(asked);
+    size_t header = rt_mpw_array32(w);
+
+    a->p = p;
+    a->attempt = p->attempt;
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->items[i].settled) {
+            rt_mpw_raw(w, rt_mpw_view(&p->items[i].body));
+            a->positions[a->count++] = i;
+        }
+    }
+    rt_mpw_patch32(w, header, (uint32_t)a->count);
+    return a;
+}
+
+static void
+send_batch(producer *p)
+{
+    const producer_faults *faults = &p->config.faults;
+    rt_mpw w;
+    asked *a = NULL;
+
+    p->resent += p->is_again ? 1 : 0;
+    p->is_again = true;
+    p->attempt++;
+    send_later(p, TIMEOUT_MS + (int64_t)rt_rng_below(&p->rng, TIMEOUT_MS)); // unless it is answered
+    if (rt_rng_chance(&p->rng, faults->malformed)) {
+        send_garbage(p);
+    }
+    if (rt_rng_chance(&p->rng, faults->lost)) {
+        return;
+    }
+    rt_mpw_init(&w, BATCH_BYTES_MAX);
+    a = write_batch(p, &w);
+    if (rt_rng_chance(&p->rng, faults->doubled)) {
+        sim_request(p->config.url, rt_mpw_view(&w), NULL, NULL);
+    }
+    if (rt_rng_chance(&p->rng, faults->unheard)) {
+        sim_request(p->config.url, rt_mpw_view(&w), NULL, NULL);
+        rt_free(a);
+    } else {
+        sim_request(p->config.url, rt_mpw_view(&w), on_reply, a);
+    }
+    rt_mpw_fini(&w);
+}
+
+producer *
+producer_new(rt_loop *loop, const producer_config *config)
+{
+    producer *p = rt_new(producer);
+    gen_config stream = gen_defaults();
+    rt_err err = RT_OK;
+
+    p->config = *config;
+    rt_rng_seed(&p->rng, config->seed, STREAM_PRODUCER + config->tenant_number);
+    stream.seed = config->seed * 2 + config->tenant_number;
+    stream.orders = config->orders;
+    stream.days = 1;
+    stream.tail_days = (uint32_t)rt_rng_below(&p->rng, 4);
+    stream.dup_share = 0.02;
+    stream.bad_share = 0.02;
+    stream.tenant = rt_str_of(config->tenant);
+    err = gen_open(&stream, &p->generator);
+    RT_ASSERT(err == RT_OK); // figures are in range
+    for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
+        rt_mpw_init(&p->items[i].body, BATCH_BYTES_MAX);
+    }
+    p->acked = rt_map_new();
+    p->timer = rt_timer_new(loop, on_timer, p);
+    send_later(p, 1);
+    return p;
+}
+
+void
+producer_free(producer *p)
+{
+    for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
+        rt_mpw_fini(&p->items[i].body);
+    }
+    rt_timer_free(p->timer);
+    rt_map_free(p->acked);
+    gen_close(p->generator);
+    rt_free(p);
+}
+
+void
+producer_calm(producer *p)
+{
+    p->config.faults = (producer_faults){0};
+}
+
+bool
+producer_done(const producer *p)
+{
+    return p->done;
+}
+
+const rt_map *
+producer_acked(const producer *p)
+{
+    return p->acked;
+}
+
+uint64_t
+producer_resent(const producer *p)
+{
+    return p->resent;
+}
+
+uint64_t
+producer_rejected(const producer *p)
+{
+    return p->rejected;
+}

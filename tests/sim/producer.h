@@ -1,0 +1,57 @@
+// sim/producer.h: a producer that resends until it is answered, and keeps its own list of answers.
+//
+// Layer: tests/sim.   Threads: one.
+// One request is outstanding. The producer plays the faults of its own connection: requests lost on
+// the way, sent twice, answers that do not come back, and now and then a message that is no event
+// at all. What it was told is the truth that the journal is measured against.
+#ifndef CEREBRO_TESTS_SIM_PRODUCER_H
+#define CEREBRO_TESTS_SIM_PRODUCER_H
+
+#include "runtime/base/map.h"
+#include "runtime/base/rng.h"
+#include "runtime/seam/loop.h"
+#include "tools/replay/generator.h"
+
+#define PRODUCER_BATCH_MAX 16
+#define PRODUCER_KEY_CAP 320
+
+typedef struct producer_faults {
+    double lost;      // the request does not arrive
+    double doubled;   // it arrives twice
+    double unheard;   // it arrives, the answer does not
+    double malformed; // garbage is sent before it
+} producer_faults;
+
+typedef struct producer_config {
+    const char *url;
+    const char *tenant;
+    uint16_t tenant_number;
+    uint64_t seed;
+    uint64_t orders;
+    int64_t pause_max_ms; // between requests
+    producer_faults faults;
+    void (*on_wrong)(void *user, const char *what); // an answer that must not be
+    void *user;
+} producer_config;
+
+typedef struct producer producer;
+
+// producer_new starts sending on the loop.
+producer *producer_new(rt_loop *loop, const producer_config *config) RT_MUST_USE;
+// producer_free ends it.
+void producer_free(producer *p);
+// producer_calm ends the faults of its connection.
+void producer_calm(producer *p);
+// producer_done tells whether every event was settled.
+bool producer_done(const producer *p);
+// producer_acked is what was acknowledged: key (producer_key) -> sequence number.
+const rt_map *producer_acked(const producer *p);
+// producer_resent counts requests that had to be sent again; producer_rejected events refused for
+// good.
+uint64_t producer_resent(const producer *p);
+uint64_t producer_rejected(const producer *p);
+
+// producer_key names an event for the lists: tenant, source and id.
+rt_bytes producer_key(uint16_t tenant, rt_str source, rt_str id, char buf[PRODUCER_KEY_CAP]);
+
+#endif
