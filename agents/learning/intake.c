@@ -113,6 +113,7 @@ learning_take(const learning_memory *memory, int64_t at_ms, const msg_decision *
     if (row.action_count == 0 && row.prediction_count == 0) {
         return;
     }
+    row.event_type = learning_name_of(memory, tenant, 'e', decision->event_type);
     if (learning_order_get(memory, tenant, order, &known)) {
         customer = first_of(customer, learning_order_customer(&known));
     }

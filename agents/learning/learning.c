@@ -217,7 +217,9 @@ emit_reward(const outcome *o, uint64_t seq, const learning_decision *decision,
         action = learning_name_text(memory, o->event->tenant, 'a', decision->actions[0]);
     }
     rt_mpw_init(&w, 512);
-    rt_mpw_map(&w, action.len > 0 ? 4 : 3);
+    rt_mpw_map(&w, action.len > 0 ? 5 : 4);
+    rt_mpw_cstr(&w, "event_type");
+    rt_mpw_str(&w, learning_name_text(memory, o->event->tenant, 'e', decision->event_type));
     rt_mpw_cstr(&w, "decision_seq");
     rt_mpw_u64(&w, seq);
     rt_mpw_cstr(&w, "reward");

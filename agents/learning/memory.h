@@ -28,7 +28,8 @@ typedef struct learning_decision {
     uint16_t models[LEARNING_PREDICTIONS_MAX];
     uint16_t labelled; // bit per prediction: its outcome is known
     uint16_t chosen;   // a policy chose, even if it chose to do nothing
-    uint32_t unused;
+    uint16_t event_type; // of the event decided on
+    uint16_t unused;
     double values[LEARNING_PREDICTIONS_MAX];
     char texts[2 * LEARNING_ID_MAX]; // subject, customer; stored as long as they are
 } learning_decision;
@@ -103,7 +104,7 @@ bool learning_customer_get(const learning_memory *memory, rt_tenant tenant, rt_s
 // learning_seqs counts the decisions in a list that was added to `count` times.
 uint32_t learning_seqs(uint64_t count);
 
-// learning_name_of numbers a name of a kind ('m' model, 'a' action, 'r' area) from 1; 0 when there
+// learning_name_of numbers a name of a kind ('m' model, 'a' action, 'r' area, 'e' event type) from 1; 0 when there
 // are LEARNING_NAMES_MAX already.
 uint16_t learning_name_of(const learning_memory *memory, rt_tenant tenant, char kind, rt_str name);
 // learning_name_count is how many names of a kind there are.

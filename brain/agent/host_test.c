@@ -91,6 +91,7 @@ typedef struct fixture {
     size_t kept_count;
     rt_mpw out;
     rt_text log;
+    uint64_t uncommitted; // how many of the records sent last are not durable yet
 } fixture;
 
 static void
@@ -224,7 +225,10 @@ static void
 send_batch(fixture *f, uint64_t first, uint64_t last, uint64_t decided)
 {
     msg_record records[64];
-    msg_records msg = {.upto_seq = last, .decided_seq = decided, .records = {records, 0}};
+    msg_records msg = {.upto_seq = last,
+                       .decided_seq = decided,
+                       .records = {records, 0},
+                       .committed_seq = last - f->uncommitted};
 
     for (uint64_t seq = first; seq <= last; seq++) {
         CHECK_TRUE(msg.records.count < RT_COUNT(records));
@@ -483,6 +487,28 @@ test_host_comes_back_from_its_cut(void **state)
 }
 
 static void
+test_host_does_not_save_what_the_journal_could_still_lose(void **state)
+{
+    fixture *f = *state;
+
+    start_host(f, DIR);
+    f->uncommitted = 1;
+    feed(f, 1, 4, 0);
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    kill_host(f);
+    start_host(f, DIR);
+    CHECK_INT(f->hello.applied_seq, 0);
+
+    feed(f, 1, 4, 0);
+    f->uncommitted = 0;
+    feed(f, 5, 4, 0); // nothing new, but now all four are durable
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    kill_host(f);
+    start_host(f, DIR);
+    CHECK_INT(f->hello.applied_seq, 4);
+}
+
+static void
 test_host_killed_before_a_cut_is_fed_again_to_the_same_state(void **state)
 {
     fixture *f = *state;
@@ -618,6 +644,7 @@ main(void)
         HOST_TEST(test_host_poison_record_is_reported_as_failure),
         HOST_TEST(test_host_sends_health_about_once_a_second),
         HOST_TEST(test_host_comes_back_from_its_cut),
+        HOST_TEST(test_host_does_not_save_what_the_journal_could_still_lose),
         HOST_TEST(test_host_killed_before_a_cut_is_fed_again_to_the_same_state),
         HOST_TEST(test_host_confirmed_answers_leave_the_cut),
         HOST_TEST(test_host_stop_saves_what_no_cut_has),

@@ -22,6 +22,8 @@
 #define SCRATCH_MAX (8u * 1024 * 1024)
 #define SAMPLE_EVERY_US (10 * 1000000LL)
 #define TELL_EVERY_US 500000
+// Messages a subscriber may be behind: all actions of a turn and the decisions of a few.
+#define PUBLISH_QUEUE (2 * BR_EXECUTE_MAX)
 // With the events' own clock a commit per event would dominate; what waits for it waits at most
 // this.
 #define COMMIT_DELAY_US 2000
@@ -404,7 +406,9 @@ open_doors(br_brain *brain)
     const br_brain_config *config = &brain->config;
     rt_err err = RT_OK;
     if (config->publish_url != NULL) {
-        err = rt_pub_listen(brain->loop, config->publish_url, config->limits, &brain->pub);
+        rt_net_limits limits = config->limits;
+        limits.inflight_max = PUBLISH_QUEUE;
+        err = rt_pub_listen(brain->loop, config->publish_url, limits, &brain->pub);
     }
     if (err == RT_OK && config->webhook_count > 0) {
         brain->http = rt_http_new(brain->loop, config->http);

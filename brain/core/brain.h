@@ -12,6 +12,7 @@
 #include "runtime/seam/net.h"
 
 #define BR_HOSTS_MAX 16
+#define BR_HOST_AGENTS_MAX 15
 #define BR_WEBHOOKS_MAX 32
 
 typedef struct br_tenant_config {
@@ -23,6 +24,9 @@ typedef struct br_tenant_config {
 typedef struct br_host_entry {
     const char *name;
     const char *url; // the brain listens here, the host dials
+    // its agents by name: who is recorded as missing as long as the host has not said hello
+    const char *agents[BR_HOST_AGENTS_MAX];
+    size_t agent_count;
 } br_host_entry;
 
 typedef struct br_webhook {

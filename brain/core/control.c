@@ -43,10 +43,10 @@ static const struct {
 void
 br__send_frame(br_control *control, rt_ctl_call *call, bool last)
 {
-    size_t max = control->brain->config.limits.message_bytes_max;
-    if (control->out.failed || control->out.len > max) {
+    if (control->out.failed) {
         br__refuse(control, call, RT_ELIMIT, "ask for less at a time",
-                   "the answer is larger than the %zu bytes a message may have", max);
+                   "the answer is larger than the %u bytes a message may have",
+                   BR_CONTROL_MESSAGE_MAX);
         return;
     }
     rt_ctl_answer(call, rt_mpw_view(&control->out), last);
@@ -263,10 +263,12 @@ br__control_open(br_brain *brain)
     br_control *control = rt_new(br_control);
     control->brain = brain;
     control->arena = rt_arena_new(ARENA_MAX);
-    rt_mpw_init(&control->out, brain->config.limits.message_bytes_max);
+    rt_mpw_init(&control->out, BR_CONTROL_MESSAGE_MAX);
     brain->control = control;
-    rt_err err = rt_ctl_listen(brain->loop, brain->config.control_path, brain->config.limits,
-                               on_call, control, &brain->ctl);
+    rt_net_limits limits = brain->config.limits;
+    limits.message_bytes_max = BR_CONTROL_MESSAGE_MAX; // tools ask for more than producers send
+    rt_err err = rt_ctl_listen(brain->loop, brain->config.control_path, limits, on_call, control,
+                               &brain->ctl);
     if (err == RT_OK) {
         control->timer = rt_timer_new(brain->loop, on_timer, control);
         rt_timer_start(control->timer, TIMER_MS, TIMER_MS);

@@ -11,6 +11,7 @@
 #define BR_RATE_SAMPLES 11 // one a second: rates over the last 10 s
 #define BR_JOBS_MAX 4      // reads of the journal under way
 #define BR_TAILS_MAX 16
+#define BR_CONTROL_MESSAGE_MAX (4u * 1024 * 1024) // request or frame
 #define BR_FRAME_BYTES 65536 // of items; a larger item gets a frame of its own
 #define BR_SCAN_ITEMS_MAX 1000
 #define BR_SCAN_BYTES_MAX (1024u * 1024)

@@ -12,6 +12,7 @@
 #define LAG_RECORDS_MAX 200000
 #define SCRATCH_MAX (16u * 1024 * 1024)
 #define LOOK_AT_CLOCK 64 // records between two looks
+#define ITEM_MAX (BR_CONTROL_MESSAGE_MAX / 2) // behind a frame that is not yet full
 
 struct br_tail {
     br_control *control;
@@ -56,20 +57,19 @@ flush(br_tail *tail)
 static void
 show(br_tail *tail, const rt_record *record)
 {
-    size_t max = tail->control->brain->config.limits.message_bytes_max / 2;
     size_t before = tail->items.len;
     tail->seq = record->seq;
     if (!br__show_record(tail->control->brain, &tail->filter, record, tail->scratch,
                          &tail->items)) {
         return;
     }
-    if (tail->items.failed || tail->items.len - before > max) {
+    if (tail->items.failed || tail->items.len - before > ITEM_MAX) {
         tail->items.len = before; // no frame can hold it; a scan names it
         tail->items.failed = false;
         return;
     }
     tail->item_count++;
-    if (tail->items.len > RT_MIN((size_t)BR_FRAME_BYTES, max)) {
+    if (tail->items.len > BR_FRAME_BYTES) {
         flush(tail);
     }
 }

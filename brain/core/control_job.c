@@ -9,7 +9,7 @@
 
 #include "runtime/base/alloc.h"
 
-#define ITEMS_MAX (BR_SCAN_BYTES_MAX * 4)
+#define ITEMS_MAX (BR_SCAN_BYTES_MAX + 2 * BR_CONTROL_MESSAGE_MAX)
 #define SCRATCH_MAX (16u * 1024 * 1024)
 #define TEXTS_MAX 4096
 

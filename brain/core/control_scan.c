@@ -8,13 +8,7 @@
 #define WINDOW_RECORDS_MIN 256
 #define EXPLAIN_RECORDS_MAX 500000
 #define OUTCOMES_MAX 64
-#define ITEM_ROOM 256 // beside an item in its frame
-
-static size_t
-item_max(const br_job *job)
-{
-    return job->control->brain->config.limits.message_bytes_max - ITEM_ROOM;
-}
+#define ITEM_MAX (BR_CONTROL_MESSAGE_MAX - 256) // what a frame can hold
 
 // An item that no frame can hold is named without its content.
 static void
@@ -37,7 +31,7 @@ show_one(br_job *job, const rt_record *record)
     if (!br__show_record(job->control->brain, &job->filter, record, job->scratch, &job->items)) {
         return;
     }
-    if (job->items.failed || job->items.len - offset > item_max(job)) {
+    if (job->items.failed || job->items.len - offset > ITEM_MAX) {
         replace_item(job, record, offset);
     }
     br__job_add(job, record->seq, offset);

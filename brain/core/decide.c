@@ -48,6 +48,21 @@ add_candidate(deciding *d, const msg_proposal *proposal)
     candidate->shadow = in_shadow(d, proposal->agent);
 }
 
+// How many items of a list the agents' answers hold together; arrays are made as long as they need to
+// be, because zeroing the longest possible ones would cost more than deciding.
+static uint32_t
+answered(const deciding *d, size_t list_offset)
+{
+    uint32_t count = 0;
+    for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
+        const uint8_t *answer = (const uint8_t *)d->hearing->answers[h];
+        rt_msg_list list;
+        memcpy(&list, answer + list_offset, sizeof(list));
+        count += list.count;
+    }
+    return count;
+}
+
 // A playbook that acted for the same key within its period proposes nothing now.
 static bool
 throttled(deciding *d, const msg_proposal *proposal)
@@ -184,7 +199,8 @@ won_any(const deciding *d, rt_str agent)
 static bool
 fill_timers(deciding *d)
 {
-    msg_timer *timers = rt_arena_array(d->arena, msg_timer, TIMERS_MAX);
+    uint32_t most = d->consultation.timers.count + answered(d, offsetof(msg_answer, timers));
+    msg_timer *timers = rt_arena_array(d->arena, msg_timer, RT_MIN(most, TIMERS_MAX));
     uint32_t count = 0;
     if (timers == NULL) {
         return false;
@@ -209,7 +225,9 @@ fill_timers(deciding *d)
 static bool
 fill_predictions(deciding *d)
 {
-    msg_prediction *predictions = rt_arena_array(d->arena, msg_prediction, PREDICTIONS_MAX);
+    uint32_t most = answered(d, offsetof(msg_answer, predictions));
+    msg_prediction *predictions =
+        rt_arena_array(d->arena, msg_prediction, RT_MIN(most, PREDICTIONS_MAX));
     uint32_t count = 0;
     if (predictions == NULL) {
         return false;
@@ -229,7 +247,8 @@ fill_predictions(deciding *d)
 static bool
 fill_emissions(deciding *d)
 {
-    msg_emission *emissions = rt_arena_array(d->arena, msg_emission, EMISSIONS_MAX);
+    uint32_t most = d->consultation.emissions.count + answered(d, offsetof(msg_answer, emissions));
+    msg_emission *emissions = rt_arena_array(d->arena, msg_emission, RT_MIN(most, EMISSIONS_MAX));
     uint32_t count = 0;
     if (emissions == NULL) {
         return false;
@@ -342,7 +361,8 @@ fill_head(deciding *d)
 static rt_err
 fill(deciding *d)
 {
-    d->candidates = rt_arena_array(d->arena, br_candidate, BR_CANDIDATES_MAX);
+    uint32_t most = d->consultation.proposals.count + answered(d, offsetof(msg_answer, proposals));
+    d->candidates = rt_arena_array(d->arena, br_candidate, RT_MIN(most, BR_CANDIDATES_MAX));
     if (d->candidates == NULL) {
         return RT_ENOMEM;
     }

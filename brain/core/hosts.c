@@ -14,13 +14,14 @@
 
 #define ANSWERS_ARENA_MAX (64u * 1024 * 1024)
 #define HELLO_ARENA_MAX (16u * 1024 * 1024)
-#define HOST_AGENTS_MAX 15
+#define HOST_AGENTS_MAX BR_HOST_AGENTS_MAX
 #define PROTOCOL 1
 
+// A host that has not said hello yet may hear anything; what it missed has to be on record.
 static bool
 hears(const br_host_link *host, const rt_event_type *type)
 {
-    return (host->hears[type->index / 64] >> (type->index % 64) & 1) != 0;
+    return !host->known || (host->hears[type->index / 64] >> (type->index % 64) & 1) != 0;
 }
 
 static bool
@@ -390,6 +391,7 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     // a host that lost its state, or was never seen, is fed from the oldest record kept
     fall_behind(host, hello.applied_seq);
     host->up = true;
+    host->known = true;
     host->awaiting = 0;
     answers->msg = (msg_answers){.upto_seq = hello.applied_seq, .answers = hello.answers};
     answers->from_seq = 0;
@@ -563,11 +565,14 @@ static void
 collect_host(br_host_link *host, const br_undecided *event, br_hearing *hearing, rt_str *names)
 {
     rt_str type = event->type->name;
-    if ((event->waiting >> host->index & 1) != 0) {
-        for (uint32_t a = 0; a < host->agent_count; a++) {
-            if (agent_hears(&host->agents[a], type)) {
-                add_missing(hearing, names, host->agents[a].name);
-            }
+    const br_host_entry *entry = &host->brain->config.hosts[host->index];
+    bool waits = (event->waiting >> host->index & 1) != 0;
+    for (size_t a = 0; waits && !host->known && a < entry->agent_count; a++) {
+        add_missing(hearing, names, rt_str_of(entry->agents[a]));
+    }
+    for (uint32_t a = 0; waits && a < host->agent_count; a++) {
+        if (agent_hears(&host->agents[a], type)) {
+            add_missing(hearing, names, host->agents[a].name);
         }
     }
     for (uint32_t q = 0; q < host->queue_count; q++) {

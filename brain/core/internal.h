@@ -58,6 +58,7 @@ typedef struct br_host_link {
     const char *name;
     rt_link *link;
     bool up;      // said hello on this connection
+    bool known;   // said hello since the brain started
     int64_t down_since_us;
     bool live;    // gets records as they are made; else fed from the journal
     uint64_t fed; // last seq it was sent or that needs no sending

@@ -7,6 +7,8 @@
 #include "runtime/base/check.h"
 
 #define PUBLICATION_HEAD_BYTES 256u // topic, zero byte and what stands before the records, at most
+// A subscriber's queue is bounded in messages, so a message is kept from being very large.
+#define PUBLICATION_BYTES_MAX (128u * 1024)
 
 static void
 begin_message(br_brain *brain, const char *family, rt_str tenant, rt_str detail)
@@ -53,12 +55,10 @@ br__publish_decision(br_brain *brain, const rt_record *record, uint16_t tenant)
 
 // How many of the records at `items`, at least one, go into a message of the size allowed.
 static uint32_t
-fitting(const br_brain *brain, rt_mp items, uint32_t count, uint64_t *ret_last_seq, rt_mp *ret_rest)
+fitting(rt_mp items, size_t max, uint32_t count, uint64_t *ret_last_seq, rt_mp *ret_rest)
 {
-    size_t max = brain->config.limits.message_bytes_max;
     const uint8_t *begin = items.at;
     uint32_t fit = 0;
-    max -= RT_MIN(max, PUBLICATION_HEAD_BYTES);
     for (; fit < count; fit++) {
         rt_mp item = items;
         uint32_t fields;
@@ -102,13 +102,14 @@ publish_batch(br_brain *brain, uint16_t tenant, br_outgoing *out)
     br_outgoing part = {
         .first_seq = out->first_seq, .last_seq = out->last_seq, .count = out->count};
     rt_mp items = rt_mp_init(rt_mpw_view(&out->items));
-    size_t max = brain->config.limits.message_bytes_max;
+    size_t max = RT_MIN(brain->config.limits.message_bytes_max, PUBLICATION_BYTES_MAX);
+    max -= RT_MIN(max, PUBLICATION_HEAD_BYTES);
     for (uint32_t left = out->count; left > 0; left -= part.count) {
         rt_mp rest = {items.end, items.end};
         part.count = left;
         part.last_seq = out->last_seq;
-        if ((size_t)(items.end - items.at) + PUBLICATION_HEAD_BYTES > max) {
-            part.count = fitting(brain, items, left, &part.last_seq, &rest);
+        if ((size_t)(items.end - items.at) > max) {
+            part.count = fitting(items, max, left, &part.last_seq, &rest);
         }
         publish_part(brain, tenant, &part, (rt_bytes){items.at, (size_t)(rest.at - items.at)});
         part.first_seq = part.last_seq + 1;

@@ -89,7 +89,9 @@ br_dead_add(br_dead *dead, const br_dead_letter *letter)
     rt_mpw_bin(w, letter->intent);
     RT_ASSERT(!w->failed); // texts are bounded by the catalogue, intents by the outbox
     rt_key key = letter_key(letter->ref);
-    if (rt_table_count(dead->table) >= BR_DEAD_MAX) {
+    rt_bytes before;
+    bool replaces = rt_table_get(dead->table, rt_key_bytes(&key), &before);
+    if (!replaces && rt_table_count(dead->table) >= BR_DEAD_MAX) {
         drop_oldest(dead);
     }
     rt_table_put(dead->table, rt_key_bytes(&key), rt_mpw_view(w));

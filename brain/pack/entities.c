@@ -5,7 +5,7 @@
 static void
 load_attribute(br_entity *entity, const rt_node *node, rt_diag *diag)
 {
-    static const char *const allowed[] = {"type", "doc", NULL};
+    static const char *const allowed[] = {"type", "doc", "from", NULL};
     if (entity->attribute_count == BR_ATTRIBUTES_MAX) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B1203", node->key_mark, NULL,
                     "an entity has at most %d attributes", BR_ATTRIBUTES_MAX);
@@ -14,6 +14,7 @@ load_attribute(br_entity *entity, const rt_node *node, rt_diag *diag)
     (void)rt_node_only(node, allowed, "B1201", diag); // findings are in diag
     br_attribute *attribute = &entity->attributes[entity->attribute_count++];
     attribute->name = node->key;
+    attribute->from = rt_node_get(node, "from");
     rt_str kind = rt_node_str(node, "type", RT_STR("str"), diag);
     if (!rt_kind_parse(kind, &attribute->kind)) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B1204", node->mark,
@@ -65,6 +66,16 @@ add_touch(br_plan *plan, const br_entity *entity, int slot)
     return touch;
 }
 
+static bool
+taken_from(const br_attribute *attribute, const rt_event_type *type)
+{
+    const rt_node *node = attribute->from != NULL ? attribute->from->child : NULL;
+    while (node != NULL && !rt_str_equal(node->text, type->name)) {
+        node = node->next;
+    }
+    return attribute->from == NULL || node != NULL;
+}
+
 // An attribute takes the event's field of the same name when the kinds agree; the field that is the
 // entity's own key is no attribute of it.
 static void
@@ -73,6 +84,7 @@ bind_attributes(br_touch *touch, const rt_event_type *type)
     for (uint32_t a = 0; a < touch->entity->attribute_count; a++) {
         int slot = rt_event_type_slot(type, touch->entity->attributes[a].name);
         if (slot >= 0 && slot != touch->slot &&
+            taken_from(&touch->entity->attributes[a], type) &&
             type->fields[slot].kind == touch->entity->attributes[a].kind) {
             touch->from_slot[a] = (int8_t)slot;
             touch->changes = true;

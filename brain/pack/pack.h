@@ -24,6 +24,7 @@
 typedef struct br_attribute {
     rt_str name;
     rt_kind kind;
+    const rt_node *from; // list of the only event types it is taken from, or NULL: any
 } br_attribute;
 
 typedef struct br_entity {

@@ -290,6 +290,18 @@ consult_timer(consulting *c, const br_playbooks *set)
     }
 }
 
+// What the rules can propose at most: arrays are made as long as they need to be, because zeroing the
+// longest possible ones would cost more than the rules.
+static uint32_t
+proposals_at_most(const br_rule_list *rules, bool timer)
+{
+    uint32_t count = timer ? PROPOSALS_MAX : 0;
+    for (uint32_t i = 0; i < rules->count && count < PROPOSALS_MAX; i++) {
+        count += rules->rules[i]->steps.count;
+    }
+    return RT_MIN(count, PROPOSALS_MAX);
+}
+
 rt_err
 br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
                      msg_consultation *ret)
@@ -300,14 +312,16 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
     if (rules->count == 0 && !timer) {
         return RT_OK;
     }
+    uint32_t most = RT_MIN(rules->count, BR_CONSULTED_MAX);
+    uint32_t proposals = proposals_at_most(rules, timer);
     consulting c = {.situation = situation,
                     .arena = arena,
                     .out = ret,
-                    .proposals = rt_arena_array(arena, msg_proposal, PROPOSALS_MAX),
-                    .consulted = rt_arena_array(arena, msg_consulted, BR_CONSULTED_MAX + 1),
-                    .timers = rt_arena_array(arena, msg_timer, BR_CONSULTED_MAX),
+                    .proposals = rt_arena_array(arena, msg_proposal, proposals),
+                    .consulted = rt_arena_array(arena, msg_consulted, most + 1),
+                    .timers = rt_arena_array(arena, msg_timer, most),
                     .emissions = rt_arena_array(arena, msg_emission, 2),
-                    .shadow = rt_arena_array(arena, rt_str, BR_CONSULTED_MAX)};
+                    .shadow = rt_arena_array(arena, rt_str, most)};
     if (c.shadow == NULL || c.proposals == NULL || c.consulted == NULL || c.timers == NULL ||
         c.emissions == NULL) {
         return RT_ENOMEM;

@@ -183,8 +183,6 @@ daemon_usage_of(const daemon_state *daemon)
     rt_str status = read_proc(path, text);
     usage.rss_kib = number_after(status, "\nVmRSS");
     usage.rss_peak_kib = number_after(status, "\nVmHWM");
-    snprintf(path, sizeof(path), "/proc/%d/io", (int)daemon->pid);
-    usage.written_bytes = number_after(read_proc(path, text), "\nwrite_bytes");
     snprintf(path, sizeof(path), "/proc/%d/task", (int)daemon->pid);
     DIR *tasks = opendir(path);
     const struct dirent *task = NULL;

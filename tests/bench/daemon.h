@@ -31,7 +31,6 @@ typedef struct daemon_usage {
     int64_t agents_cpu_us; // of the agents' thread
     uint64_t rss_kib;
     uint64_t rss_peak_kib;
-    uint64_t written_bytes; // to the disk, by everything
 } daemon_usage;
 
 // daemon_start runs a braind with an empty data directory and doors of its own; it may not be

@@ -38,7 +38,7 @@ typedef struct bench_case {
 
 // Outstanding requests stay within limits.inflight of a door (256).
 static const bench_case cases[] = {
-    {"flood-64", 64, 4, 64, 0, 800000},
+    {"flood-64", 64, 4, 256, 0, 800000},
     {"flood-1", 1, 4, 256, 0, 200000},
     {"paced-5k-1", 1, 2, 64, 5000, 0},
     {"paced-50k-64", 64, 2, 64, 50000, 0},
@@ -194,8 +194,8 @@ row_of(const bench_case *c, const outcome *sorted, int64_t runs)
                         .agents_us_per_event = (double)result->agents_cpu_us / n,
                         .rss_mib = middle->rss_mib,
                         .bytes_per_event = middle->bytes_per_event,
-                        .written_bytes_per_event = (double)result->written_bytes / n,
                         .refused = result->refused,
+                        .decided = result->decided,
                         .published = result->published,
                         .gaps = result->gaps,
                         .missing = result->missing};

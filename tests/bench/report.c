@@ -18,13 +18,14 @@ print_row(const report_row *row)
            row->events_per_s, row->low_per_s, row->high_per_s, (unsigned long long)row->events);
     print_latency("send to acknowledgement", &row->ack);
     print_latency("send to decision", &row->decision);
-    printf("    %-26s %.2f us CPU (brain %.2f, agents %.2f), %.0f B journal, %.0f B disk\n",
+    printf("    %-26s %.2f us CPU (brain %.2f, agents %.2f), %.0f B of journal\n",
            "of each event", row->cpu_us_per_event, row->brain_us_per_event,
-           row->agents_us_per_event, row->bytes_per_event, row->written_bytes_per_event);
+           row->agents_us_per_event, row->bytes_per_event);
     printf("    %-26s %.0f MiB\n", "resident", row->rss_mib);
-    printf("    %-26s %llu decisions, %llu publications lost, %llu refused, %llu without all "
-           "agents\n\n",
-           "subscriber", (unsigned long long)row->published, (unsigned long long)row->gaps,
+    printf("    %-26s %llu decisions, %llu of these events; %llu publications lost\n", "subscriber",
+           (unsigned long long)row->published, (unsigned long long)row->decided,
+           (unsigned long long)row->gaps);
+    printf("    %-26s %llu refused, %llu decided without all agents\n\n", "events",
            (unsigned long long)row->refused, (unsigned long long)row->missing);
 }
 
@@ -59,14 +60,14 @@ report_json(const report_row *rows, size_t count)
         print_quantiles("", &row->decision);
         print_quantiles("ack_", &row->ack);
         printf(", \"cpu_us_per_event\": %.3f, \"brain_us_per_event\": %.3f, "
-               "\"agents_us_per_event\": %.3f, \"rss_mib\": %.1f, \"bytes_per_event\": %.1f, "
-               "\"written_bytes_per_event\": %.1f",
+               "\"agents_us_per_event\": %.3f, \"rss_mib\": %.1f, \"bytes_per_event\": %.1f",
                row->cpu_us_per_event, row->brain_us_per_event, row->agents_us_per_event,
-               row->rss_mib, row->bytes_per_event, row->written_bytes_per_event);
-        printf(", \"decisions\": %llu, \"gaps\": %llu, \"refused\": %llu, \"missing\": %llu}%s\n",
-               (unsigned long long)row->published, (unsigned long long)row->gaps,
-               (unsigned long long)row->refused, (unsigned long long)row->missing,
-               i + 1 < count ? "," : "");
+               row->rss_mib, row->bytes_per_event);
+        printf(", \"decisions\": %llu, \"decided\": %llu, \"gaps\": %llu, \"refused\": %llu, "
+               "\"missing\": %llu}%s\n",
+               (unsigned long long)row->published, (unsigned long long)row->decided,
+               (unsigned long long)row->gaps, (unsigned long long)row->refused,
+               (unsigned long long)row->missing, i + 1 < count ? "," : "");
     }
     printf("]\n");
 }

@@ -32,10 +32,10 @@ typedef struct report_row {
     double brain_us_per_event;  // of the brain's thread
     double agents_us_per_event; // of the agents' thread
     double rss_mib;
-    double bytes_per_event;         // of journal records
-    double written_bytes_per_event; // to the disk, by everything
+    double bytes_per_event; // of journal records
     uint64_t refused;
-    uint64_t published; // decisions the subscriber received
+    uint64_t decided;   // of the events, decisions the subscriber received
+    uint64_t published; // decisions it received in all, of the brain's own events too
     uint64_t gaps;      // publications it did not
     uint64_t missing;   // decisions without the word of some agent
 } report_row;

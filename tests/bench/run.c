@@ -351,7 +351,6 @@ run_load(run *r, const load_messages *messages, const run_config *config, run_re
     ret_result->cpu_us = after.cpu_us - before.cpu_us;
     ret_result->brain_cpu_us = after.brain_cpu_us - before.brain_cpu_us;
     ret_result->agents_cpu_us = after.agents_cpu_us - before.agents_cpu_us;
-    ret_result->written_bytes = after.written_bytes - before.written_bytes;
     ret_result->last_seq = r->acked_seq;
     join(r, ret_result);
     if (err == RT_OK) {

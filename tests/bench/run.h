@@ -28,7 +28,6 @@ typedef struct run_result {
     int64_t cpu_us;      // of the braind meanwhile
     int64_t brain_cpu_us;
     int64_t agents_cpu_us;
-    uint64_t written_bytes;
     uint64_t first_seq;  // of the journal's records meanwhile
     uint64_t last_seq;
     histogram ack_us;    // from the intended time of sending to the acknowledgement

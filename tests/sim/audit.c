@@ -14,6 +14,7 @@
 // mistake of the brain is not made here as well.
 
 #define ARENA_BYTES_MAX (64u * 1024 * 1024)
+#define PLACE_CAP 512
 
 typedef struct audit {
     const br_pack *pack;
@@ -24,7 +25,6 @@ typedef struct audit {
     rt_map *undecided; // seq (8 bytes) -> 1 while open
     rt_map *actions;   // action id -> seq of the intent; 0 once it has an outcome
     rt_map *in_flight; // tenant, target and group -> seq of the intent
-    rt_map *places;    // action id -> index into keys
     rt_map *hashes;    // seq -> hash of the decision
     bool halted;
     int64_t last_at_ms;
@@ -71,9 +71,9 @@ see_outcome(audit *a, const rt_event *event)
     rt_value id = rt_event_field(event, "action_id");
     rt_value status = rt_event_field(event, "status");
     rt_bytes key = rt_bytes_of_str(id.s);
-    rt_bytes place = {NULL, 0};
+    const br_action *action = br_pack_action(a->pack, rt_event_field(event, "action").s);
+    char buf[PLACE_CAP];
     uint64_t intent = 0;
-    uint64_t owner = 0;
 
     a->figures->outcomes++;
     if (!rt_map_get(a->actions, key, &intent)) {
@@ -91,12 +91,9 @@ see_outcome(audit *a, const rt_event *event)
             RT_STR_ARG(id.s));
     }
     (void)rt_map_put(a->actions, key, 0); // known, ended
-    for (size_t cursor = 0; rt_map_next(a->in_flight, &cursor, &place, &owner);) {
-        if (owner == intent && rt_map_get(a->places, key, &owner) &&
-            owner == rt_hash64(place, 0)) {
-            (void)rt_map_del(a->in_flight, place); // it is the one just found
-            break;
-        }
+    if (action != NULL && action->group.len > 0) {
+        (void)rt_map_del(a->in_flight, place_key(event->tenant.v, event->subject, action->group,
+                                                 buf, sizeof(buf))); // free again
     }
 }
 
@@ -164,7 +161,7 @@ see_winner(audit *a, const rt_record *record, const msg_decision *decision,
 {
     const br_action *action = br_pack_action(a->pack, winner->proposal.action);
     rt_bytes key = rt_bytes_of_str(winner->action_id);
-    char buf[512];
+    char buf[PLACE_CAP];
     uint64_t before = 0;
 
     a->figures->intents++;
@@ -190,7 +187,6 @@ see_winner(audit *a, const rt_record *record, const msg_decision *decision,
             (unsigned long long)record->seq, buf, (unsigned long long)before);
     }
     (void)rt_map_put(a->in_flight, place, record->seq); // new
-    (void)rt_map_put(a->places, key, rt_hash64(place, 0)); // new
 }
 
 static void
@@ -327,8 +323,7 @@ audit_journal(const char *dir, const br_pack *pack, const audit_witness *witness
               audit_figures *ret_figures, char ret_text[AUDIT_TEXT_MAX])
 {
     audit a = {.pack = pack, .figures = ret_figures, .text = ret_text};
-    rt_map **maps[] = {&a.events,    &a.undecided, &a.actions,
-                       &a.in_flight, &a.places,    &a.hashes};
+    rt_map **maps[] = {&a.events, &a.undecided, &a.actions, &a.in_flight, &a.hashes};
 
     memset(ret_figures, 0, sizeof(*ret_figures));
     a.arena = rt_arena_new(ARENA_BYTES_MAX);

@@ -294,19 +294,19 @@ producer *
 producer_new(rt_loop *loop, const producer_config *config)
 {
     producer *p = rt_new(producer);
-    gen_config stream = gen_defaults();
+    gen_config day = gen_defaults();
     rt_err err = RT_OK;
 
     p->config = *config;
     rt_rng_seed(&p->rng, config->seed, STREAM_PRODUCER + config->tenant_number);
-    stream.seed = config->seed * 2 + config->tenant_number;
-    stream.orders = config->orders;
-    stream.days = 1;
-    stream.tail_days = (uint32_t)rt_rng_below(&p->rng, 4);
-    stream.dup_share = 0.02;
-    stream.bad_share = 0.02;
-    stream.tenant = rt_str_of(config->tenant);
-    err = gen_open(&stream, &p->generator);
+    day.seed = config->seed * 2 + config->tenant_number;
+    day.orders = config->orders;
+    day.days = 1;
+    day.tail_days = (uint32_t)rt_rng_below(&p->rng, 4);
+    day.dup_share = 0.02;
+    day.bad_share = 0.02;
+    day.tenant = rt_str_of(config->tenant);
+    err = gen_open(&day, &p->generator);
     RT_ASSERT(err == RT_OK); // figures are in range
     for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
         rt_mpw_init(&p->items[i].body, BATCH_BYTES_MAX);

@@ -67,41 +67,13 @@ ctl_cmd_events_list(ctl_run *run)
 }
 
 static void
-put_pair(void *user, rt_str path, rt_bytes value)
-{
-    ctl_grid *grid = user;
-    rt_text text;
-    rt_text_init(&text, CTL_TEXT_MAX);
-    ctl_show(&text, value);
-    ctl_grid_str(grid, CTL_DIM, path);
-    ctl_grid_str(grid, CTL_PLAIN, rt_text_view(&text));
-    rt_text_fini(&text);
-}
-
-static void
 put_record(ctl_run *run, rt_bytes item)
 {
-    static const ctl_column pair[] = {{"NAME", false, 0}, {"VALUE", false, 0}};
-    ctl_grid grid;
     ctl_say(run, "record %llu  %.*s  ", (unsigned long long)ctl_u64(item, "seq"),
             RT_STR_ARG(ctl_str(item, "kind")));
     ctl_time(&run->out, ctl_i64(item, "at_ms"));
     ctl_say(run, " UTC\n");
-    ctl_grid_init(&grid, pair, RT_COUNT(pair));
-    ctl_list pairs = ctl_pairs(item);
-    rt_str key;
-    rt_bytes value;
-    while (ctl_next_pair(&pairs, &key, &value)) {
-        bool head = rt_str_is(key, "seq") || rt_str_is(key, "kind") || rt_str_is(key, "at_ms");
-        ctl_list inside = ctl_pairs(value);
-        if (!head && inside.left > 0) {
-            ctl_flatten(value, put_pair, &grid);
-        } else if (!head) {
-            put_pair(&grid, key, value);
-        }
-    }
-    ctl_grid_write(&grid, &run->out, false, run->color, 2, 0);
-    ctl_grid_fini(&grid);
+    ctl_put_pairs(run, item, 2);
 }
 
 int

@@ -1,7 +1,7 @@
 // brainctl events publish: one event from the command line, or JSON lines from standard input.
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "runtime/base/alloc.h"
 #include "runtime/base/civil.h"
 #include "runtime/base/hash.h"
 #include "runtime/seam/clock.h"
@@ -229,7 +229,7 @@ publish_lines(publishing *p)
         p->line++;
         code = take_line(p, (rt_str){line, (size_t)len});
     }
-    free(line); // NB: getline's own, not of rt_alloc
+    rt_free(line); // of getline; rt_free is free
     return code == CTL_OK ? send_batch(p) : code;
 }
 

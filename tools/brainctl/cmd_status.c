@@ -65,27 +65,27 @@ write_work(ctl_run *run, rt_bytes s)
     count(run, ctl_u64(s, "totals.events"), "in all");
     count(run, ctl_u64(s, "totals.rejects"), "refused");
     count(run, ctl_u64(s, "waiting.undecided") + ctl_u64(s, "waiting.messages"), "waiting");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
     label(run, "decisions");
     rate(run, ctl_f64(s, "rates.decisions"), "made");
     quantiles(run, s, "", "metrics.decide_us.p50", "metrics.decide_us.p99");
     count(run, ctl_u64(s, "totals.conflicts"), "in conflict");
     count(run, ctl_u64(s, "totals.refusals"), "refused by limits");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
     label(run, "actions");
     rate(run, ctl_f64(s, "rates.actions"), "done");
     count(run, ctl_u64(s, "totals.actions"), "in all");
     count(run, ctl_u64(s, "waiting.actions"), "in flight");
     count(run, ctl_u64(s, "metrics.actions_failed"), "failed since start");
     count(run, ctl_u64(s, "waiting.dead_letters"), "dead letters");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
     label(run, "agents");
     ctl_say(run, "%llu on %llu of %llu hosts   ", (unsigned long long)ctl_u64(s, "agents.agents"),
             (unsigned long long)ctl_u64(s, "agents.hosts_live"),
             (unsigned long long)ctl_u64(s, "agents.hosts"));
     count(run, ctl_u64(s, "agents.restarts"), "restarts");
     count(run, ctl_u64(s, "metrics.decisions_missing_agent"), "decisions without one");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
 }
 
 static void
@@ -107,7 +107,7 @@ write_storage(ctl_run *run, rt_bytes s)
     label(run, "playbooks");
     ctl_say(run, "v%llu   ", (unsigned long long)ctl_u64(s, "playbooks.version"));
     count(run, ctl_u64(s, "playbooks.count"), "in the set");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
     label(run, "journal");
     ctl_say(run, "records ");
     ctl_count(&run->out, ctl_u64(s, "journal.first_seq"));
@@ -118,7 +118,8 @@ write_storage(ctl_run *run, rt_bytes s)
     ctl_say(run, " of ");
     ctl_bytes(&run->out, ctl_u64(s, "journal.max_bytes"));
     quantiles(run, s, "   commit ", "metrics.commit_us.p50", "metrics.commit_us.p99");
-    ctl_say(run, "%s\n", ctl_bool(s, "journal.sync") ? "" : "NOT SYNCED");
+    ctl_say(run, "%s", ctl_bool(s, "journal.sync") ? "" : "NOT SYNCED");
+    ctl_end_line(run);
     label(run, "state");
     ctl_bytes(&run->out, ctl_u64(s, "store.bytes"));
     ctl_say(run, "   saved up to ");
@@ -126,7 +127,7 @@ write_storage(ctl_run *run, rt_bytes s)
     ctl_say(run, "   ");
     count(run, ctl_u64(s, "store.subjects"), "subjects");
     count(run, ctl_u64(s, "waiting.timers"), "timers");
-    ctl_say(run, "\n");
+    ctl_end_line(run);
     label(run, "clock");
     ctl_time(&run->out, ctl_i64(s, "clock_ms"));
     ctl_say(run, " UTC   %s\n",

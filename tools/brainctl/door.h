@@ -7,7 +7,7 @@
 #include "tools/brainctl/cli.h"
 #include "tools/brainctl/value.h"
 
-#define CTL_REQUEST_MAX ((size_t)8 * 1024 * 1024)
+#define CTL_REQUEST_MAX ((size_t)4 * 1024 * 1024)
 
 // Called with each item of an answer; it lives in run->arena.
 typedef void (*ctl_on_item)(void *user, rt_bytes item);

@@ -143,6 +143,59 @@ ctl_put_grid(ctl_run *run, const ctl_grid *grid, uint32_t indent)
                    run->columns);
 }
 
+// Names say what a number is: a moment (_at) or a duration (_ms).
+static void
+show_named(rt_text *out, rt_str path, rt_bytes value)
+{
+    rt_mp at = rt_mp_init(value);
+    int64_t number;
+    char text[64];
+    bool is_number = rt_mp_i64(&at, &number) == RT_OK;
+    if (is_number && path.len > 3 && memcmp(path.ptr + path.len - 3, "_at", 3) == 0) {
+        ctl_time(out, number);
+    } else if (is_number && number >= 0 && path.len > 3 &&
+               memcmp(path.ptr + path.len - 3, "_ms", 3) == 0) {
+        rt_text_cstr(out, rt_format_duration(number, text, sizeof(text)));
+    } else {
+        ctl_show(out, value);
+    }
+}
+
+static void
+add_pair(void *user, rt_str path, rt_bytes value)
+{
+    ctl_grid *grid = user;
+    rt_text text;
+    if (rt_str_is(path, "seq") || rt_str_is(path, "kind") || rt_str_is(path, "at_ms")) {
+        return;
+    }
+    rt_text_init(&text, CTL_TEXT_MAX);
+    show_named(&text, path, value);
+    ctl_grid_str(grid, CTL_DIM, path);
+    ctl_grid_str(grid, CTL_PLAIN, rt_text_view(&text));
+    rt_text_fini(&text);
+}
+
+void
+ctl_put_pairs(ctl_run *run, rt_bytes map, uint32_t indent)
+{
+    static const ctl_column columns[] = {{"", false, 40}, {"", false, 0}};
+    ctl_grid grid;
+    ctl_grid_init(&grid, columns, RT_COUNT(columns));
+    ctl_flatten(map, add_pair, &grid);
+    ctl_grid_write(&grid, &run->out, false, run->color, indent, 0);
+    ctl_grid_fini(&grid);
+}
+
+void
+ctl_end_line(ctl_run *run)
+{
+    while (run->out.len > 0 && run->out.ptr[run->out.len - 1] == ' ') {
+        run->out.ptr[--run->out.len] = '\0';
+    }
+    rt_text_cstr(&run->out, "\n");
+}
+
 void
 ctl_heading(ctl_run *run, const char *text)
 {

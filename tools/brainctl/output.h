@@ -22,6 +22,11 @@ void ctl_list_item(ctl_run *run, rt_bytes value);
 void ctl_list_end(ctl_run *run);
 // ctl_put_grid writes a table as the flags ask for it.
 void ctl_put_grid(ctl_run *run, const ctl_grid *grid, uint32_t indent);
+// ctl_put_pairs writes what a map holds, one dotted path and value a line; head fields of a record
+// (seq, kind, at_ms) are left out.
+void ctl_put_pairs(ctl_run *run, rt_bytes map, uint32_t indent);
+// ctl_end_line ends a line without spaces before its end.
+void ctl_end_line(ctl_run *run);
 // ctl_heading writes the heading of a section; ctl_say formats plain text into run->out.
 void ctl_heading(ctl_run *run, const char *text);
 void ctl_say(ctl_run *run, const char *fmt, ...) RT_PRINTF(2, 3);

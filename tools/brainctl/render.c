@@ -254,6 +254,15 @@ measure(const ctl_grid *grid, bool headers, uint32_t width, uint32_t indent,
     }
 }
 
+static void
+end_line(rt_text *out)
+{
+    while (out->len > 0 && out->ptr[out->len - 1] == ' ') {
+        out->ptr[--out->len] = '\0';
+    }
+    rt_text_cstr(out, "\n");
+}
+
 // No spaces at the end of a line: the last column is filled up only when it is aligned right.
 static void
 write_cell(const ctl_grid *grid, rt_text *out, bool color, ctl_style style, rt_str text, size_t c,
@@ -281,13 +290,15 @@ ctl_grid_write(const ctl_grid *grid, rt_text *out, bool headers, bool color, uin
         for (size_t c = 0; c < grid->column_count; c++) {
             write_cell(grid, out, color, CTL_DIM, rt_str_of(grid->columns[c].title), c, widths);
         }
-        rt_text_cstr(out, "\n");
+        end_line(out);
     }
     for (size_t i = 0; i < grid->cell_count; i++) {
         size_t c = i % grid->column_count;
         spaces(out, c == 0 ? indent : 0);
         write_cell(grid, out, color, grid->cells[i].style, cell_text(grid, i), c, widths);
-        rt_text_cstr(out, c + 1 == grid->column_count ? "\n" : "");
+        if (c + 1 == grid->column_count) {
+            end_line(out);
+        }
     }
 }
 

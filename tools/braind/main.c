@@ -183,7 +183,11 @@ brain_config(settings *s, br_host_entry *hosts)
     rt_config *c = s->config;
     bool events_clock = strcmp(rt_config_str(c, "clock.source"), "events") == 0;
     for (size_t i = 0; i < s->host_count; i++) {
-        hosts[i] = (br_host_entry){s->hosts[i].name, s->hosts[i].url};
+        const settings_host *host = &s->hosts[i];
+        hosts[i] = (br_host_entry){.name = host->name, .url = host->url};
+        for (size_t a = 0; a < host->agent_count; a++) {
+            hosts[i].agents[hosts[i].agent_count++] = host->agents[a]->name;
+        }
     }
     return (br_brain_config){
         .pack = s->pack,

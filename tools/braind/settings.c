@@ -300,7 +300,67 @@ load_config(settings *s, const settings_flags *flags)
                   ? rt_fail(RT_ECONFIG, "--set wants section.key=value, not %s", flags->sets[i])
                   : rt_config_set(s->config, name, rt_str_of(equals + 1), "--set", s->diag);
     }
+    rt_diag_source(s->diag, flags->config_file, text); // what is found in its lists belongs there
     return err;
+}
+
+static int32_t
+minute_of_day(const settings *s, const char *name)
+{
+    const char *text = rt_config_str(s->config, name);
+    int64_t hours = 0;
+    int64_t minutes = 0;
+    bool ok = strlen(text) == 5 && text[2] == ':' &&
+              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
+              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
+    return ok ? (int32_t)(hours * 60 + minutes) : -1;
+}
+
+// Parameters of type text that take only certain words.
+static const struct {
+    const char *name;
+    const char *words[4];
+} choices[] = {
+    {"clock.source", {"wall", "events"}},
+    {"log.level", {"error", "warn", "info", "debug"}},
+};
+
+static void
+check_choice(settings *s, const char *name, const char *const words[4])
+{
+    rt_str given = rt_str_of(rt_config_str(s->config, name));
+    rt_str known[4];
+    size_t count = 0;
+    char help[96];
+    while (count < 4 && words[count] != NULL) {
+        known[count] = rt_str_of(words[count]);
+        if (rt_str_equal(given, known[count++])) {
+            return;
+        }
+    }
+    rt_diag_source(s->diag, rt_config_origin(s->config, name), RT_STR(""));
+    rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1051", (rt_mark){0, 0, 0},
+                rt_diag_did_you_mean(given, known, count, help, sizeof(help)),
+                "%s does not know '%.*s'; one of its words is '%s'", name, RT_STR_ARG(given),
+                words[0]);
+}
+
+// What only the daemon knows to be wrong with a text.
+static void
+check_texts(settings *s)
+{
+    static const char *const times[] = {"gate.quiet_from", "gate.quiet_until"};
+    for (size_t i = 0; i < RT_COUNT(choices); i++) {
+        check_choice(s, choices[i].name, choices[i].words);
+    }
+    for (size_t i = 0; i < RT_COUNT(times); i++) {
+        if (minute_of_day(s, times[i]) < 0) {
+            rt_diag_source(s->diag, rt_config_origin(s->config, times[i]), RT_STR(""));
+            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1052", (rt_mark){0, 0, 0},
+                        "for example 21:00", "%s is no time of day: '%s'", times[i],
+                        rt_config_str(s->config, times[i]));
+        }
+    }
 }
 
 rt_err
@@ -317,6 +377,7 @@ settings_load(const settings_flags *flags, settings *ret)
     each_child(ret, "tenants", load_tenant);
     each_child(ret, "hosts", load_host);
     each_child(ret, "webhooks", load_webhook);
+    check_texts(ret);
     if (ret->tenant_count == 0) {
         ret->tenants[ret->tenant_count++] = (br_tenant_config){1, "demo", 0};
     }
@@ -355,18 +416,6 @@ const char *
 settings_host_dir(settings *s, const settings_host *host)
 {
     return rt_arena_printf(s->arena, "%s/agents/%s", s->data_dir, host->name).ptr;
-}
-
-static int32_t
-minute_of_day(const settings *s, const char *name)
-{
-    const char *text = rt_config_str(s->config, name);
-    int64_t hours = 0;
-    int64_t minutes = 0;
-    bool ok = strlen(text) == 5 && text[2] == ':' &&
-              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
-              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
-    return ok ? (int32_t)(hours * 60 + minutes) : -1;
 }
 
 br_gate_config

@@ -9,7 +9,7 @@
 #include "brain/core/brain.h"
 #include "runtime/config/config.h"
 
-#define SETTINGS_AGENTS_MAX 15
+#define SETTINGS_AGENTS_MAX BR_HOST_AGENTS_MAX
 
 typedef struct settings_host {
     const char *name;

@@ -7,8 +7,7 @@
 
 #define ARENA_BYTES ((size_t)64 * 1024 * 1024)
 #define KEY_BYTES 4096
-#define SPARSE 8     // decisions: the first, the 8th, the 64th ...
-#define NOTICES_MAX 3 // events of the brain: the first three, then as decisions
+#define SPARSE 16 // of each kind the first, the 16th, the 256th ...
 
 void
 follower_init(follower *f)
@@ -28,13 +27,10 @@ follower_fini(follower *f)
 
 // Counts one more of the kind in f->key; true when this one is told.
 static bool
-is_told(follower *f, uint64_t first)
+is_told(follower *f)
 {
     uint64_t seen = ++tally_at(&f->kinds, rt_text_view(&f->key))->count[0];
 
-    if (seen <= first) {
-        return true;
-    }
     while (seen % SPARSE == 0) {
         seen /= SPARSE;
     }
@@ -42,37 +38,44 @@ is_told(follower *f, uint64_t first)
 }
 
 static void
-put_head(rt_text *out, int64_t at_ms, rt_str type, rt_str subject)
+put_head(rt_text *out, uint64_t seq, int64_t at_ms, rt_str type, rt_str subject)
 {
     rt_civil c = rt_civil_from_ms(at_ms);
 
-    rt_text_printf(out, "%02d-%02d %02d:%02d  %.*s %.*s", c.month, c.day, c.hour, c.minute,
-                   RT_STR_ARG(type), RT_STR_ARG(subject));
+    rt_text_printf(out, "%02d-%02d %02d:%02d  #%llu %.*s %.*s", c.month, c.day, c.hour, c.minute,
+                   (unsigned long long)seq, RT_STR_ARG(type), RT_STR_ARG(subject));
 }
 
 // --- decisions ---
-
-static void
-put_kind(rt_text *key, const msg_decision *decision)
-{
-    const msg_candidate *candidates = decision->candidates.items;
-
-    rt_text_clear(key);
-    rt_text_str(key, decision->event_type);
-    for (uint32_t i = 0; i < decision->candidates.count; i++) {
-        const msg_candidate *c = &candidates[i];
-        rt_str why = rt_str_is(c->verdict, "refused") ? ledger_reason(c->why) : RT_STR("");
-
-        rt_text_printf(key, "|%.*s %.*s %.*s %.*s", RT_STR_ARG(c->verdict),
-                       RT_STR_ARG(c->proposal.agent), RT_STR_ARG(c->proposal.action),
-                       RT_STR_ARG(why));
-    }
-}
 
 static bool
 is_winner(const msg_candidate *candidate)
 {
     return candidate->action_id.len > 0;
+}
+
+// What is told apart: the first action done, and whether somebody lost, was refused or vetoed. False
+// when nobody asked for anything that counts.
+static bool
+put_kind(rt_text *key, const msg_decision *decision)
+{
+    const msg_candidate *candidates = decision->candidates.items;
+    rt_str done = RT_STR("");
+    rt_str against = RT_STR("");
+
+    for (uint32_t i = 0; i < decision->candidates.count; i++) {
+        const msg_candidate *c = &candidates[i];
+
+        if (is_winner(c)) {
+            done = done.len == 0 ? c->proposal.action : done;
+        } else if (!c->proposal.veto && !rt_str_is(c->verdict, "shadow") &&
+                   !rt_str_is(against, "lost")) {
+            against = c->verdict; // a conflict tells more than a refusal
+        }
+    }
+    rt_text_clear(key);
+    rt_text_printf(key, "%.*s|%.*s", RT_STR_ARG(done), RT_STR_ARG(against));
+    return done.len + against.len > 0;
 }
 
 static void
@@ -132,11 +135,10 @@ tell_decision(follower *f, const rt_record *record, rt_text *out)
         decision.candidates.count == 0) {
         return false;
     }
-    put_kind(&f->key, &decision);
-    if (!is_told(f, 1)) {
+    if (!put_kind(&f->key, &decision) || !is_told(f)) {
         return false;
     }
-    put_head(out, record->at_ms, decision.event_type, decision.subject);
+    put_head(out, decision.event_seq, record->at_ms, decision.event_type, decision.subject);
     put_winners(out, &decision);
     put_losers(out, &decision);
     return true;
@@ -167,11 +169,10 @@ tell_event(follower *f, const rt_record *record, rt_text *out)
         const char *kind; // field that tells kinds apart
         const char *fields[5];
     } notices[] = {
-        {"anomaly.detected", "metric", {"severity", "metric", "scope", "detectors", NULL}},
-        {"anomaly.cleared", "metric", {"metric", "scope", NULL}},
-        {"healing.completed", "outcome", {"outcome", "playbook", "scope", "tried", NULL}},
-        {"playbook.escalated", "playbook", {"playbook", "reason", NULL}},
-        {"improvement.proposed", "area", {"route", "area", "change", NULL}},
+        {"anomaly.detected", "scope", {"severity", "metric", "detectors", NULL}},
+        {"anomaly.cleared", "scope", {"metric", NULL}},
+        {"healing.completed", "scope", {"outcome", "playbook", "tried", NULL}},
+        {"improvement.proposed", "route", {"route", "area", "change", NULL}},
         {"system.halted", "by", {"by", "reason", NULL}},
         {"system.resumed", "by", {"by", "reason", NULL}},
     };
@@ -187,10 +188,10 @@ tell_event(follower *f, const rt_record *record, rt_text *out)
         rt_text_clear(&f->key);
         rt_text_printf(&f->key, "%s|%.*s", notices[i].type,
                        RT_STR_ARG(report_entry_str(&entry, notices[i].kind)));
-        if (!is_told(f, NOTICES_MAX)) {
+        if (!is_told(f)) {
             return false;
         }
-        put_head(out, entry.at_ms, entry.type, entry.subject);
+        put_head(out, entry.seq, entry.at_ms, entry.type, entry.subject);
         put_fields(out, &entry, notices[i].fields);
         return true;
     }

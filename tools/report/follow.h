@@ -1,8 +1,8 @@
 // report/follow.h: a sample of what a brain decides, while it decides.
 //
 // Layer: tools/report.   Threads: one owner.
-// Of each kind of decision (what it was about, who won what against whom) the first is told, then
-// the 8th, the 64th and so on: what is rare is seen, what is frequent does not flood.
+// Of each kind of decision (what was done, whether somebody lost or was refused) the first is told,
+// then the 16th, the 256th and so on: what is rare is seen, what is frequent does not flood.
 #ifndef CEREBRO_TOOLS_REPORT_FOLLOW_H
 #define CEREBRO_TOOLS_REPORT_FOLLOW_H
 
