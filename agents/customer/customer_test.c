@@ -54,7 +54,7 @@ test_delay_proposes_a_message_to_the_orders_customer(void **state)
     assert_non_null(p);
     CHECK_STR(p->target, "customer/ana"); // the event did not name her
     CHECK_STR(drive_arg(p->args, "order_id"), "45871");
-    CHECK_TRUE(strstr(drive_arg(p->args, "text").ptr, "su pedido 45871 no llegó") != NULL);
+    CHECK_HAS(drive_arg(p->args, "text"), "su pedido 45871 no llegó");
     CHECK_INT(p->cost_cop, 50);
     CHECK_TRUE(p->confidence > 0.9 && p->confidence <= 1);
     CHECK_TRUE(p->priority > 50 && p->priority <= 100);

@@ -238,9 +238,9 @@ emit_reward(const outcome *o, uint64_t seq, const learning_decision *decision,
 }
 
 // The watched model's mean loss goes out every so many outcomes, so that a drift is noticed like
-// any other anomaly. The mean reaches over many outcomes because they come in clumps: what is late is
-// known when its promise passes, all at the same hour, and a mean over that hour alone says nothing
-// about the model.
+// any other anomaly. The mean reaches over many outcomes because they come in clumps: what is late
+// is known when its promise passes, all at the same hour, and a mean over that hour alone says
+// nothing about the model.
 static rt_err
 watch_loss(outcome *o, double probability, bool positive)
 {

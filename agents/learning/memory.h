@@ -104,8 +104,8 @@ bool learning_customer_get(const learning_memory *memory, rt_tenant tenant, rt_s
 // learning_seqs counts the decisions in a list that was added to `count` times.
 uint32_t learning_seqs(uint64_t count);
 
-// learning_name_of numbers a name of a kind ('m' model, 'a' action, 'r' area, 'e' event type) from 1; 0 when there
-// are LEARNING_NAMES_MAX already.
+// learning_name_of numbers a name of a kind ('m' model, 'a' action, 'r' area, 'e' event type) from
+// 1; 0 when there are LEARNING_NAMES_MAX already.
 uint16_t learning_name_of(const learning_memory *memory, rt_tenant tenant, char kind, rt_str name);
 // learning_name_count is how many names of a kind there are.
 uint16_t learning_name_count(const learning_memory *memory, rt_tenant tenant, char kind);

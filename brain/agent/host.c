@@ -37,6 +37,8 @@
 #define DECODE_BYTES_MAX (64u * 1024 * 1024)
 #define HEALTH_EVERY_MS 1000
 #define OUTBOX_RETRY_MS 2
+#define CUT_REST                                                                                   \
+    4 // times as long as a cut took there is none: saving takes a fifth of a core at most
 #define REFUSAL_SHOWN_MAX 200
 
 typedef struct letter {
@@ -72,6 +74,8 @@ struct br_host {
     bool is_stopped;
     bool is_cutting;
     bool is_cut_due;
+    int64_t cut_began_us;
+    int64_t cut_rest_us; // no cut before
     bool is_health_due;  // the next answer carries the agents' states
     bool is_health_news; // something happened since they were sent
     bool is_malformed_told;
@@ -267,6 +271,7 @@ on_cut_done(void *user, rt_err err)
 
     RT_CHECK(host, HOST_MAGIC);
     host->is_cutting = false;
+    host->cut_rest_us = rt_clock_mono_us() + CUT_REST * (rt_clock_mono_us() - host->cut_began_us);
     if (err != RT_OK) {
         rt_log_error("host-cut-failed", "host=%.*s err=%s, its changes go with the next one",
                      RT_STR_ARG(host->name), rt_err_name(err));
@@ -279,10 +284,12 @@ cut_when_durable(br_host *host)
     uint64_t cut_seq = 0;
     rt_err err = RT_OK;
 
-    if (!host->is_cut_due || host->is_cutting || host->applied > host->committed) {
+    if (!host->is_cut_due || host->is_cutting || host->applied > host->committed ||
+        rt_clock_mono_us() < host->cut_rest_us) {
         return;
     }
     host->is_cut_due = false;
+    host->cut_began_us = rt_clock_mono_us();
     br_unconfirmed_save(host->unconfirmed);
     cut_seq = br_runner_save(host->runner, host->applied);
     if (rt_store_dirty(host->store) == 0 && cut_seq == rt_store_saved(host->store)) {
@@ -336,11 +343,13 @@ feed_all(br_host *host, const msg_records *records, int64_t now_us)
     host->applied = RT_MAX(host->applied, records->upto_seq);
 }
 
-// An empty batch at the very place where the host stands asks for the hash of its state.
+// An empty batch at the very place where the host stands asks for the hash of its state, unless it
+// is there to say what is durable: that comes twice a second, and hashing reads the whole state.
 static bool
 is_sync_ping(const br_host *host, const msg_records *records)
 {
-    return records->records.count == 0 && records->upto_seq == host->applied;
+    return records->records.count == 0 && records->upto_seq == host->applied &&
+           records->committed_seq == 0;
 }
 
 static void

@@ -333,14 +333,18 @@ test_host_sync_ping_gives_the_state_hash(void **state)
 
     start_host(f, NULL);
     feed(f, 1, 3, 0);
-    feed(f, 4, 3, 0); // an empty batch up to 3
+    feed(f, 4, 3, 0); // an empty batch up to 3 that says what is durable
+    CHECK_U64(last_answers(f)->state_hash, 0);
+    f->uncommitted = 3;
+    feed(f, 4, 3, 0); // one that does not
     CHECK_U64(last_answers(f)->state_hash, br_host_hash(f->host));
     CHECK_TRUE(last_answers(f)->state_hash != 0);
     crashes_left = 1;
     send_batch(f, 4, 4, 0);
+    f->uncommitted = 4;
     send_batch(f, 5, 4, 0); // a ping while the agent rests: its state is not that of 4
     sim_advance_ms(5);
-    CHECK_INT(f->count, 4);
+    CHECK_INT(f->count, 5);
     CHECK_INT(last_answers(f)->late.count, 1);
     CHECK_U64(last_answers(f)->state_hash, 0);
 }

@@ -22,6 +22,9 @@
 #define SCRATCH_MAX (8u * 1024 * 1024)
 #define SAMPLE_EVERY_US (10 * 1000000LL)
 #define TELL_EVERY_US 500000
+// After a cut the store rests this many times as long as the cut took, so that saving never takes
+// more than a fifth of a core or of the disk's time away from deciding, however much there is.
+#define CUT_REST 4
 // Messages a subscriber may be behind: all actions of a turn and the decisions of a few.
 #define PUBLISH_QUEUE (2 * BR_EXECUTE_MAX)
 // With the events' own clock a commit per event would dominate; what waits for it waits at most
@@ -44,7 +47,9 @@ static void
 on_cut_done(void *user, rt_err err)
 {
     br_brain *brain = user;
+    int64_t now_us = rt_clock_mono_us();
     brain->cutting = false;
+    brain->cut_rest_us = now_us + CUT_REST * (now_us - brain->last_cut_us);
     if (err == RT_OK) {
         brain->metrics.cuts++;
         // hosts behind still need records: only what everybody has may be recycled
@@ -68,6 +73,7 @@ static void
 maybe_cut(br_brain *brain, int64_t now_us)
 {
     if (brain->cutting || now_us - brain->last_cut_us < brain->config.cut_every_ms * 1000 ||
+        now_us < brain->cut_rest_us ||
         rt_journal_pending(brain->journal) > 0 || rt_store_dirty(brain->store) == 0) {
         return;
     }
@@ -164,7 +170,7 @@ maybe_switch_playbooks(br_brain *brain)
         return;
     }
     br_state_apply_playbooks(brain->state, &record, set);
-    (void)br__hosts_note(brain, &record, NULL, false); // not answered
+    br__hosts_note(brain, &record, NULL, false);
     rt_log_info("playbooks-live", "version=%llu playbooks=%zu",
                 (unsigned long long)br_playbooks_version(set), br_playbooks_count(set));
 }
@@ -368,7 +374,7 @@ record_start(br_brain *brain)
     rt_err err = rt_journal_end(brain->journal, &record);
     if (err == RT_OK) {
         br_state_apply_start(brain->state, &record);
-        (void)br__hosts_note(brain, &record, NULL, false); // not heard
+        br__hosts_note(brain, &record, NULL, false);
     }
     return err;
 }

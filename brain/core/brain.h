@@ -32,7 +32,7 @@ typedef struct br_host_entry {
 typedef struct br_webhook {
     const char *name;
     const char *url;
-    const char *secret; // signing key (Standard Webhooks); NULL = unsigned
+    rt_bytes key; // for signing (Standard Webhooks); empty = unsigned
     int64_t timeout_ms;
     uint32_t attempts;
 } br_webhook;

@@ -110,31 +110,41 @@ br__job_add(br_job *job, uint64_t seq, size_t offset)
     job->found[job->found_count++] = (br_found){seq, offset, job->items.len - offset};
 }
 
-bool
-br__job_filter(const br_ask *ask, br_job *job)
+// A refusal ends the call, and with it the request's bytes: nothing may be read from it afterwards.
+static bool
+read_filter(const br_ask *ask, br_job *job)
 {
     br_filter *filter = &job->filter;
     rt_str kinds = br__arg_str(ask, "kind");
-    bool ok = br__arg_tenant(ask, &filter->tenant, &filter->has_tenant);
-    if (ok && !br__kind_parse(kinds.len > 0 ? kinds : RT_STR("event"), &filter->kinds)) {
+    if (!br__arg_tenant(ask, &filter->tenant, &filter->has_tenant)) {
+        return false;
+    }
+    if (!br__kind_parse(kinds.len > 0 ? kinds : RT_STR("event"), &filter->kinds)) {
         br__refuse(ask->control, ask->call, RT_EUNKNOWN,
                    "kinds are event, decision, playbooks, reject and start",
                    "no kind of record is called '%.*s'", RT_STR_ARG(kinds));
-        ok = false;
+        return false;
     }
     filter->type = rt_arena_str(job->arena, br__arg_str(ask, "type"));
     filter->subject = rt_arena_str(job->arena, br__arg_str(ask, "subject"));
-    if (ok && (filter->type.ptr == NULL || filter->subject.ptr == NULL)) {
+    if (filter->type.ptr == NULL || filter->subject.ptr == NULL) {
         br__refuse(ask->control, ask->call, RT_ELIMIT, NULL, "type or subject is too long");
-        ok = false;
+        return false;
     }
     filter->said = br__arg_bool(ask, "said");
     filter->context = br__arg_bool(ask, "context");
-    if (!ok) {
-        unlink_job(job);
-        free_job(job);
+    return true;
+}
+
+bool
+br__job_filter(const br_ask *ask, br_job *job)
+{
+    if (read_filter(ask, job)) {
+        return true;
     }
-    return ok;
+    unlink_job(job);
+    free_job(job);
+    return false;
 }
 
 void

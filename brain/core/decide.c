@@ -48,8 +48,8 @@ add_candidate(deciding *d, const msg_proposal *proposal)
     candidate->shadow = in_shadow(d, proposal->agent);
 }
 
-// How many items of a list the agents' answers hold together; arrays are made as long as they need to
-// be, because zeroing the longest possible ones would cost more than deciding.
+// How many items of a list the agents' answers hold together; arrays are made as long as they need
+// to be, because zeroing the longest possible ones would cost more than deciding.
 static uint32_t
 answered(const deciding *d, size_t list_offset)
 {

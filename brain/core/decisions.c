@@ -97,7 +97,7 @@ decide_one(br_brain *brain, br_undecided *event, int64_t now_us)
         return;
     }
     br_state_apply_decision(brain->state, &record, &outcome.decision);
-    (void)br__hosts_note(brain, &record, NULL, said); // decisions are not answered
+    br__hosts_note(brain, &record, NULL, said);
     br__publish_decision(brain, &record, event->tenant.v);
     queue_winners(brain, &outcome.decision);
     brain->metrics.decisions++;

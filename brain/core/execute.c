@@ -258,8 +258,7 @@ sign(const br_webhook *webhook, const char *id, int64_t at_s, rt_str body, char 
     rt_text_init(&text, WEBHOOK_BODY_MAX * 2);
     rt_text_printf(&text, "%s.%lld.", id, (long long)at_s);
     rt_text_str(&text, body);
-    rt_hmac_sha256(rt_bytes_of_str(rt_str_of(webhook->secret)),
-                   rt_bytes_of_str(rt_text_view(&text)), mac);
+    rt_hmac_sha256(webhook->key, rt_bytes_of_str(rt_text_view(&text)), mac);
     rt_text_fini(&text);
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t len = (size_t)snprintf(out, cap, "webhook-signature: v1,");
@@ -319,10 +318,10 @@ send_webhook(br_retry *retry, const br_intent *intent)
         .method = "POST",
         .url = retry->webhook->url,
         .headers = {"content-type: application/json", id, timestamp, signature},
-        .header_count = retry->webhook->secret != NULL ? 4 : 3,
+        .header_count = retry->webhook->key.len > 0 ? 4 : 3,
         .body = rt_bytes_of_str(rt_text_view(&body)),
         .timeout_ms = retry->webhook->timeout_ms};
-    if (retry->webhook->secret != NULL) {
+    if (retry->webhook->key.len > 0) {
         sign(retry->webhook, retry->action_id, at_s, rt_text_view(&body), signature,
              sizeof(signature));
     }

@@ -111,11 +111,10 @@ wants(const br_host_link *host, const rt_record *record, const rt_event_type *ty
     return false;
 }
 
-uint64_t
+void
 br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *type,
                bool decision_said)
 {
-    uint64_t bits = 0;
     for (unsigned h = 0; h < brain->host_count; h++) {
         br_host_link *host = &brain->hosts[h];
         if (!host->live) {
@@ -123,7 +122,6 @@ br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *ty
         }
         if (wants(host, record, type, decision_said)) {
             add_record(host, record);
-            bits |= 1ull << h;
             if (host->batch_count == BR_HOST_BATCH_MAX) {
                 send_records(host, host->batch_first, record->seq);
             }
@@ -131,7 +129,6 @@ br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *ty
             host->fed = record->seq;
         }
     }
-    return bits;
 }
 
 // Reads what kind of record this is for routing: the type of an event, whether a decision says

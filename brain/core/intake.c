@@ -272,20 +272,28 @@ next_delivery(br_brain *brain)
     return NULL;
 }
 
-static bool
-own_type(const rt_event_type *type)
+// Events that change the brain's own books come from the brain only.
+static const char *const own_types[] = {"timer.fired",           "action.executed",
+                                        "message.dead_lettered", "dead_letter.resolved",
+                                        "system.halted",         "system.resumed",
+                                        "decision.rewarded",     "metric.sampled"};
+
+static void
+note_own_types(br_brain *brain)
 {
-    // events that change the brain's own books come from the brain only
-    static const char *const own[] = {"timer.fired",           "action.executed",
-                                      "message.dead_lettered", "dead_letter.resolved",
-                                      "system.halted",         "system.resumed",
-                                      "decision.rewarded",     "metric.sampled"};
-    for (size_t i = 0; i < RT_COUNT(own); i++) {
-        if (rt_str_is(type->name, own[i])) {
-            return true;
+    const rt_catalog *catalog = br_pack_catalog(brain->config.pack);
+    for (size_t i = 0; i < RT_COUNT(own_types); i++) {
+        const rt_event_type *type = rt_catalog_find(catalog, rt_str_of(own_types[i]));
+        if (type != NULL) {
+            brain->own_types[type->index / 64] |= 1ull << (type->index % 64);
         }
     }
-    return false;
+}
+
+static bool
+own_type(const br_brain *brain, const rt_event_type *type)
+{
+    return (brain->own_types[type->index / 64] >> (type->index % 64) & 1) != 0;
 }
 
 static rt_err
@@ -355,7 +363,7 @@ check_event(br_brain *brain, rt_event *event, rt_reject *reject)
         snprintf(text, sizeof(text), "unknown tenant '%.*s'", RT_STR_ARG(event->tenant_name));
         return say(reject, RT_EUNKNOWN, "tenant", text);
     }
-    if (own_type(event->type)) {
+    if (own_type(brain, event->type)) {
         return say(reject, RT_EDENIED, "type", "this event is raised by the brain only");
     }
     if (event->time_ms == RT_TIME_NONE) {
@@ -390,11 +398,14 @@ take_one(br_brain *brain, br_delivery *delivery)
         rt_event_decode(br_pack_catalog(brain->config.pack), &delivery->at, &event, &reject);
     rt_bytes raw = {before.at, (size_t)(delivery->at.at - before.at)};
     uint64_t seq = 0;
+    int64_t now_ms = 0; // read once: the clock costs as much as a lookup
     if (err == RT_OK) {
         err = check_event(brain, &event, &reject);
     }
-    if (err == RT_OK && br_dedup_seen(brain->state->dedup, &event,
-                                      br__now_ms(brain, event.time_ms), &seq)) {
+    if (err == RT_OK) {
+        now_ms = br__now_ms(brain, event.time_ms);
+    }
+    if (err == RT_OK && br_dedup_seen(brain->state->dedup, &event, now_ms, &seq)) {
         delivery->duplicates++;
         brain->metrics.events_duplicate++;
         result_ok(delivery, "duplicate", seq);
@@ -406,14 +417,14 @@ take_one(br_brain *brain, br_delivery *delivery)
         return WAIT;
     }
     if (err == RT_OK) {
-        br__fire_timers(brain, br__now_ms(brain, event.time_ms));
-        if (br_timers_next_ms(brain->state->timers) <= br__now_ms(brain, event.time_ms) ||
+        br__fire_timers(brain, now_ms);
+        if (br_timers_next_ms(brain->state->timers) <= now_ms ||
             !br_pending_room(brain->pending, BR_PENDING_RESERVE) ||
             clock_would_run_ahead(brain, &event)) {
             delivery->at = before; // timers just fired come first, with what they lead to
             return WAIT;
         }
-        event.at_ms = br__now_ms(brain, event.time_ms);
+        event.at_ms = RT_MAX(now_ms, brain->state->meta.clock_ms); // timers may have moved it
         err = br__take(brain, &event, &seq);
         if (err != RT_OK) {
             (void)say(&reject, err, "", rt_err_detail()); // `err` is kept
@@ -499,6 +510,7 @@ br__intake_open(br_brain *brain)
 {
     const br_brain_config *config = &brain->config;
     rt_err err = RT_OK;
+    note_own_types(brain);
     if (config->ingest_url != NULL) {
         err = rt_rep_listen(brain->loop, config->ingest_url, config->limits, on_request, brain,
                             &brain->rep);

@@ -130,6 +130,7 @@ struct br_brain {
     br_delivery *done_first; // taken whole, waiting for the commit
     br_delivery *done_last;
     br_delivery *spare;
+    uint64_t own_types[RT_CATALOG_TYPES_MAX / 64]; // that producers cannot send
     bool doors_open;
     bool doors_paused;
     // hosts
@@ -147,6 +148,7 @@ struct br_brain {
     bool commit_stalled; // the disk is full: the group is kept and tried again
     int64_t last_commit_us;
     int64_t last_cut_us;
+    int64_t cut_rest_us; // no cut before
     int64_t last_sample_us;
     int64_t last_told_us;
     br_samples samples;
@@ -231,9 +233,8 @@ void br__intake_free(br_brain *brain);
 // --- hosts.c ---
 // br__hosts_open listens for all configured hosts.
 rt_err br__hosts_open(br_brain *brain) RT_MUST_USE;
-// br__hosts_note adds a new record to the batches of the live hosts that hear it; returns the bits
-// of the hosts that will answer.
-uint64_t br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *type,
+// br__hosts_note adds a new record to the batches of the live hosts that hear it.
+void br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_type *type,
                         bool decision_said);
 // br__hosts_flush sends batches and feeds hosts that are behind.
 void br__hosts_flush(br_brain *brain);

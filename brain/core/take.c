@@ -76,7 +76,7 @@ br__take(br_brain *brain, rt_event *event, uint64_t *ret_seq)
         wait_for_answers(brain, event, consultation, hosts);
     }
     br_state_apply_event(brain->state, event, brain->situation);
-    (void)br__hosts_note(brain, &record, event->type, false); // bits were taken above
+    br__hosts_note(brain, &record, event->type, false);
     if (rt_str_is(event->type->name, "anomaly.detected") ||
         rt_str_is(event->type->name, "healing.completed") ||
         rt_str_is(event->type->name, "playbook.escalated")) {
@@ -166,6 +166,6 @@ br__reject_record(br_brain *brain, rt_str door, const rt_reject *reject, rt_byte
     rt_mpw_bin(w, head);
     if (rt_journal_end(brain->journal, &record) == RT_OK) {
         br_state_apply_reject(brain->state, &record);
-        (void)br__hosts_note(brain, &record, NULL, false); // nobody hears rejects
+        br__hosts_note(brain, &record, NULL, false);
     }
 }

@@ -184,7 +184,8 @@ test_arbitrate_reason_cut_short_is_whole_characters(void **state)
             memcpy(reason + i, "\xc3\xb1", 2);
         }
         reason[255] = '\0';
-        br_candidate list[] = {ask("a", &call, "order/1", 90), veto("v", "call", "order/1", reason)};
+        br_candidate list[] = {ask("a", &call, "order/1", 90),
+                               veto("v", "call", "order/1", reason)};
         (void)br_arbitrate(list, 2, admit_all, NULL);
 
         CHECK_STR(list[0].msg.verdict, "vetoed");
@@ -242,8 +243,8 @@ check_invariants(const br_candidate *list, size_t count)
 
             CHECK_FALSE(q->veto && same_target &&
                         (rt_str_is(q->action, "*") || rt_str_equal(p->action, q->action)));
-            CHECK_FALSE(i != j && !q->veto && rt_str_is(list[j].msg.verdict, "won") && same_target &&
-                        list[i].action->group.len > 0 &&
+            CHECK_FALSE(i != j && !q->veto && rt_str_is(list[j].msg.verdict, "won") &&
+                        same_target && list[i].action->group.len > 0 &&
                         rt_str_equal(list[i].action->group, list[j].action->group));
         }
     }

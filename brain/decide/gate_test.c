@@ -12,7 +12,8 @@
 
 static const char ACTIONS[] =
     "kind: actions\nactions:\n"
-    "  call: {group: contact, contact: true, resource: customer, args: {text: {type: str, required: "
+    "  call: {group: contact, contact: true, resource: customer, args: {text: {type: str, "
+    "required: "
     "true}}}\n"
     "  move: {group: carrier, cooldown: 2h, budget: {per_target_day: 3}}\n"
     "  note: {budget: {per_tenant_hour: 4}}\n"
@@ -319,7 +320,7 @@ test_gate_tenants_have_budgets_of_their_own(void **state)
     CHECK_TRUE(admit(f, "note", "order/1", NOON_MS));
 }
 
-// --- random admissions against a log of everything taken ------------------------------------------
+// --- random admissions against a log of everything taken ---
 
 #define LOG_MAX 20000
 

@@ -177,7 +177,7 @@ test_outbox_holders_agree_with_a_model(void **state)
         int action = (int)rt_rng_below(&rng, ACTIONS);
         int target = 1 + (int)rt_rng_below(&rng, TARGETS);
         char id[16];
-        char name[16];
+        char name[32];
 
         (void)snprintf(id, sizeof(id), "x-%d", action);
         (void)snprintf(name, sizeof(name), "order/%d", target);

@@ -157,8 +157,9 @@ plan_first(void)
     int first = -1;
 
     for (int i = 0; i < KEYS; i++) {
-        bool earlier = first < 0 || plan[i].due_ms < plan[first].due_ms ||
-                       (plan[i].due_ms == plan[first].due_ms && plan[i].number < plan[first].number);
+        bool earlier =
+            first < 0 || plan[i].due_ms < plan[first].due_ms ||
+            (plan[i].due_ms == plan[first].due_ms && plan[i].number < plan[first].number);
         if (plan[i].due_ms != 0 && earlier) {
             first = i;
         }
@@ -229,7 +230,8 @@ test_timers_agree_with_a_model_over_restarts(void **state)
 
         if (what < 0.85) {
             // seldom due, so that moved timers pile up
-            plan_set(key, now_ms + 1 + (int64_t)rt_rng_below(&rng, 4000), (int)rt_rng_below(&rng, 40));
+            plan_set(key, now_ms + 1 + (int64_t)rt_rng_below(&rng, 4000),
+                     (int)rt_rng_below(&rng, 40));
         } else if (what < 0.95) {
             plan_set(key, 0, 0);
         } else if (what < 0.96) {

@@ -225,10 +225,9 @@ put_value(rt_text *out, rt_value value)
 
 void
 br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
-                rt_text *out)
+                rt_arena *arena, rt_text *out)
 {
     br_expr one = *expr; // the conjunct alone
-    rt_arena *arena = rt_arena_new(EXPR_BYTES);
     const br_expr_use *uses = NULL;
     size_t count = br_expr_conjunct_vars(expr, index, &uses);
     br_expr_result result;
@@ -248,5 +247,4 @@ br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void
         rt_text_cstr(out, "is ");
         put_value(out, result.value);
     }
-    rt_arena_free(arena);
 }

@@ -778,7 +778,7 @@ test_expr_explain_tells_values_and_outcome(void **state)
                                     "data.gone > 1 && 1 < 2"),
                              NULL, &env, RT_KIND_BOOL, f->diag, &f->expr));
     for (size_t i = 0; i < br_expr_conjunct_count(f->expr); i++) {
-        br_expr_explain(f->expr, i, load, NULL, &f->out);
+        br_expr_explain(f->expr, i, load, NULL, f->arena, &f->out);
         rt_text_cstr(&f->out, "\n");
     }
 

@@ -47,9 +47,10 @@ recall(fixture *f, const char *type, const char *subject, const char *data, int6
 {
     char json[1024];
 
-    (void)snprintf(json, sizeof(json),
-                   "{\"id\":\"1\",\"source\":\"/s\",\"type\":\"%s\",\"subject\":\"%s\",\"data\":%s}",
-                   type, subject, data);
+    (void)snprintf(
+        json, sizeof(json),
+        "{\"id\":\"1\",\"source\":\"/s\",\"type\":\"%s\",\"subject\":\"%s\",\"data\":%s}", type,
+        subject, data);
     pack_kit_event(f->pack, json, &f->wire, &f->event);
     f->event.seq = ++f->seq;
     f->event.at_ms = now_ms;

@@ -128,7 +128,7 @@ explain_failure(consulting *c, const br_rule *rule, const br_expr_result *result
     rt_text_init(&text, DETAIL_MAX);
     if (result->failed_conjunct < br_expr_conjunct_count(rule->when)) {
         br_expr_explain(rule->when, result->failed_conjunct, br_situation_load, c->situation,
-                        &text);
+                        c->arena, &text);
     } else {
         rt_text_cstr(&text, br_expr_fault_text(result->fault));
     }
@@ -290,8 +290,8 @@ consult_timer(consulting *c, const br_playbooks *set)
     }
 }
 
-// What the rules can propose at most: arrays are made as long as they need to be, because zeroing the
-// longest possible ones would cost more than the rules.
+// What the rules can propose at most: arrays are made as long as they need to be, because zeroing
+// the longest possible ones would cost more than the rules.
 static uint32_t
 proposals_at_most(const br_rule_list *rules, bool timer)
 {

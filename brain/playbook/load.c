@@ -5,7 +5,7 @@
 #include "brain/playbook/internal.h"
 #include "runtime/base/alloc.h"
 
-#define THROTTLE_PER_MAX_MS (366LL * 24 * 60 * 60 * 1000)
+#define DURATION_MAX_MS (366LL * 24 * 60 * 60 * 1000)
 
 typedef struct loading {
     br_playbooks *set;
@@ -31,6 +31,34 @@ complain_missing(const loading *l, const rt_node *node, const char *key, const c
 {
     rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2010",
                 node->key.len > 0 ? node->key_mark : node->mark, help, "`%s` is missing", key);
+}
+
+// Finds a key whose value must be of one kind of node; another kind is reported and not looked at.
+static const rt_node *
+get_of_kind(const loading *l, const rt_node *node, const char *key, rt_node_kind kind,
+            const char *what)
+{
+    const rt_node *found = rt_node_get(node, key);
+    if (found != NULL && found->kind != kind) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2024", found->mark, NULL, "`%s` wants %s", key,
+                    what);
+        return NULL;
+    }
+    return found;
+}
+
+static int64_t
+load_duration(const loading *l, const rt_node *node, const char *key, const char *help)
+{
+    const rt_node *found = rt_node_get(node, key);
+    int64_t ms = rt_node_duration_ms(node, key, 1, l->diag); // 1: complained of already
+    if (found == NULL) {
+        complain_missing(l, node, key, help);
+    } else if (ms <= 0 || ms > DURATION_MAX_MS) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2004", found->mark, help,
+                    "'%s' must be above 0 and at most 366d", key);
+    }
+    return ms;
 }
 
 // A constant takes the kind its action declares for it.
@@ -150,6 +178,11 @@ load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_
 {
     static const char *const allowed[] = {"action", "target", "value", "cost_cop",
                                           "args",   "note",   NULL};
+    if (node->kind != RT_NODE_MAP) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2024", node->mark, NULL,
+                    "an action wants keys: action, target, args");
+        return;
+    }
     (void)rt_node_only(node, allowed, "B2001", l->diag); // findings are in diag
     if (steps->count == BR_PLAYBOOK_STEPS_MAX) {
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2011", node->mark, NULL,
@@ -223,6 +256,7 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     br_rule *rule = rt_arena_new_of(l->set->arena, br_rule);
     const rt_node *steps = rt_node_get(root, "do");
     const rt_node *throttle = rt_node_get(root, "throttle");
+    const rt_node *when = get_of_kind(l, root, "when", RT_NODE_SCALAR, "one expression");
     if (rule == NULL) {
         l->set->full = true;
         return;
@@ -230,10 +264,10 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     br_env env = {l->set->pack, type, br_pack_plan(l->set->pack, type)};
     br_expr_env names = br_env_expr(&env);
     rule->playbook = l->playbook;
-    rule->when = compile_condition(l, rt_node_get(root, "when"), &names, RT_KIND_BOOL);
+    rule->when = compile_condition(l, when, &names, RT_KIND_BOOL);
     rule->throttle_key =
         compile_condition(l, rt_node_get(throttle, "key"), &names, RT_KIND_STR);
-    if (steps != NULL) {
+    if (steps != NULL && steps->kind == RT_NODE_LIST) { // else complained of already
         load_steps(l, &rule->steps, steps, &names);
     }
     if (l->playbook->info.mode == BR_MODE_OFF) {
@@ -256,9 +290,12 @@ named_before(const rt_node *events, const rt_node *event)
 static void
 load_events(const loading *l, const rt_node *root)
 {
-    const rt_node *events = rt_node_get(root, "events");
-    if (events == NULL || events->kind != RT_NODE_LIST || events->child == NULL) {
-        complain_missing(l, root, "events", "for example events: [order.created]");
+    const rt_node *events = get_of_kind(l, root, "events", RT_NODE_LIST,
+                                        "a list, for example [order.created]");
+    if (events == NULL || events->child == NULL) {
+        if (events != NULL || rt_node_get(root, "events") == NULL) {
+            complain_missing(l, root, "events", "for example events: [order.created]");
+        }
         return;
     }
     for (const rt_node *node = events->child; node != NULL; node = node->next) {
@@ -298,8 +335,10 @@ static void
 load_verify(const loading *l, const rt_node *root)
 {
     static const char *const allowed[] = {"within", "expect", NULL};
-    const rt_node *verify = rt_node_get(root, "verify");
-    const rt_node *escalate = rt_node_get(root, "escalate");
+    const rt_node *verify = get_of_kind(l, root, "verify", RT_NODE_MAP,
+                                        "{within: ..., expect: ...}");
+    const rt_node *escalate =
+        get_of_kind(l, root, "escalate", RT_NODE_LIST, "a list of actions");
     const br_pack *pack = l->set->pack;
     const rt_event_type *timer = rt_catalog_find(br_pack_catalog(pack), RT_STR("timer.fired"));
     const br_plan *plan = br_pack_subject_plan(pack, l->playbook->entity);
@@ -319,12 +358,9 @@ load_verify(const loading *l, const rt_node *root)
     br_expr_env names = br_env_expr(&env);
     l->playbook->verify_plan = plan;
     (void)rt_node_only(verify, allowed, "B2001", l->diag); // findings are in diag
-    l->playbook->verify_ms = rt_node_duration_ms(verify, "within", 0, l->diag);
+    l->playbook->verify_ms = load_duration(l, verify, "within", "for example within: 24h");
     l->playbook->expect =
         compile_condition(l, rt_node_get(verify, "expect"), &names, RT_KIND_BOOL);
-    if (l->playbook->verify_ms <= 0) {
-        complain_missing(l, verify, "within", "for example within: 24h");
-    }
     if (escalate != NULL) {
         load_steps(l, &l->playbook->escalate, escalate, &names);
     }
@@ -349,14 +385,12 @@ load_head(const loading *l, const rt_node *root)
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2019", mode->mark,
                     "modes are off, shadow, live", "unknown mode '%.*s'", RT_STR_ARG(mode_text));
     }
-    const rt_node *throttle = rt_node_get(root, "throttle");
+    const rt_node *throttle =
+        get_of_kind(l, root, "throttle", RT_NODE_MAP, "{key: ..., per: ...}");
     if (throttle != NULL) {
         static const char *const allowed[] = {"key", "per", NULL};
         (void)rt_node_only(throttle, allowed, "B2001", l->diag); // findings are in diag
-        playbook->info.throttle_ms = rt_node_duration_ms(throttle, "per", 0, l->diag);
-        if (playbook->info.throttle_ms <= 0 || playbook->info.throttle_ms > THROTTLE_PER_MAX_MS) {
-            complain_missing(l, throttle, "per", "for example per: 6h (at most 366d)");
-        }
+        playbook->info.throttle_ms = load_duration(l, throttle, "per", "for example per: 6h");
         if (rt_node_get(throttle, "key") == NULL) {
             complain_missing(l, throttle, "key", "for example key: event.subject");
         }
@@ -388,7 +422,8 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
     }
-    if (rt_node_get(root, "do") == NULL) {
+    const rt_node *steps = get_of_kind(&l, root, "do", RT_NODE_LIST, "a list of actions");
+    if (rt_node_get(root, "do") == NULL || (steps != NULL && steps->child == NULL)) {
         complain_missing(&l, root, "do", "a list of actions");
     }
     load_events(&l, root);

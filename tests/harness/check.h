@@ -38,6 +38,8 @@
 #define CHECK_STR(got, want) check_str_at((got), rt_str_of(want), #got, __FILE__, __LINE__)
 #define CHECK_CSTR(got, want)                                                                      \
     check_str_at(rt_str_of(got), rt_str_of(want), #got, __FILE__, __LINE__)
+// CHECK_HAS wants the rt_str `got`, which no NUL ends, to hold the NUL-terminated `part`.
+#define CHECK_HAS(got, part) check_has_at((got), rt_str_of(part), #got, __FILE__, __LINE__)
 // CHECK_BYTES wants two equal byte views and prints the first place where they differ.
 #define CHECK_BYTES(got, want) check_bytes_at((got), (want), #got, __FILE__, __LINE__)
 // CHECK_NEAR wants |got - want| <= eps.
@@ -106,6 +108,17 @@ check_str_at(rt_str got, rt_str want, const char *expr, const char *file, int li
     if (!rt_str_equal(got, want)) {
         print_error("%s: got \"%.*s\" (%zu bytes), want \"%.*s\" (%zu bytes)\n", expr,
                     RT_STR_ARG(got), got.len, RT_STR_ARG(want), want.len);
+        _fail(file, line);
+    }
+}
+
+// check_has_at implements CHECK_HAS.
+static inline void
+check_has_at(rt_str got, rt_str part, const char *expr, const char *file, int line)
+{
+    if (memmem(got.ptr, got.len, part.ptr, part.len) == NULL) {
+        print_error("%s: got \"%.*s\", want \"%.*s\" in it\n", expr, RT_STR_ARG(got),
+                    RT_STR_ARG(part));
         _fail(file, line);
     }
 }

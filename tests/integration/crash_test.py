@@ -157,6 +157,7 @@ class CrashTest(harness.Case):
         self.assertEqual(brain.stop(), 0, brain.log())
         brain.start()  # what was undecided when it stopped is decided now
         self.assertEqual(brain.stop(), 0, brain.log())
+        harness.check_verified(self, brain)
         records = brain.journal()
         books = harness.check_books(self, records)
         missing = [key for key, seq in producer.acked.items() if books["external"].get(key) != seq]

@@ -36,6 +36,7 @@ def program(path):
 BRAIND = program("tools/braind/braind")
 REPLAY = program("tools/replay/brain-replay")
 AGENT = program("tools/brain-agent/brain-agent")
+VERIFY = program("tools/verify/brain-verify")
 DUMP = program("tests/tools/journal_dump")
 
 
@@ -108,16 +109,20 @@ class Brain:
         with open(self.config_path, "w") as f:
             f.write(config or 'tenants:\n  - {id: 1, name: demo, utc_offset: "-05:00"}\n')
 
-    def args(self):
-        """The command line."""
+    def settings(self):
+        """Flags that every program reading this daemon's configuration takes."""
         sets = ["data.dir=" + self.data, "doors.ingest=" + self.ingest, "doors.pull=" + self.pull,
                 "doors.publish=" + self.publish, "doors.control=" + self.control,
                 "pack.core=" + self.packs[0], "pack.dir=" + self.packs[1],
                 "playbooks.dir=" + self.playbooks, "data.segment_bytes=4MiB"] + self.sets
-        args = [BRAIND, "--config", self.config_path]
+        args = ["--config", self.config_path]
         for item in sets:
             args += ["--set", item]
         return args
+
+    def args(self):
+        """The command line."""
+        return [BRAIND] + self.settings()
 
     def log(self):
         """What it wrote to standard error since the last start."""
@@ -179,6 +184,35 @@ class Brain:
         if done.returncode != 0:
             raise AssertionError("journal_dump: " + done.stderr.decode())
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def verify(self):
+        """What brain-verify says about the stopped daemon's journal; its exit code is in `code`."""
+        done = subprocess.run([VERIFY] + self.settings() + ["-o", "json"], capture_output=True,
+                              text=True, timeout=170)
+        if not done.stdout:
+            raise AssertionError("brain-verify: %d %s" % (done.returncode, done.stderr))
+        answer = json.loads(done.stdout)
+        answer["code"] = done.returncode
+        return answer
+
+    def copy_files(self):
+        """Gives it its own copy of packs and playbooks to be changed; the directory."""
+        root = os.path.join(self.dir, "tree")
+        for part in ("config", "playbooks"):
+            shutil.copytree(os.path.join(SOURCE, part), os.path.join(root, part))
+        self.packs = [os.path.join(root, "config/packs/core"),
+                      os.path.join(root, "config/packs/logistics")]
+        self.playbooks = os.path.join(root, "playbooks")
+        return root
+
+    def undecided(self):
+        """How many events and actions still wait."""
+        waiting = self.command("status")[-1]["waiting"]
+        return waiting["undecided"] + waiting["messages"] + waiting["actions"]
+
+    def settle(self, seconds=60):
+        """Waits until nothing waits any more."""
+        wait_for(lambda: self.undecided() == 0, seconds, "everything to be decided and done")
 
     def client(self, timeout=10):
         """A connected client of the acknowledged door."""
@@ -348,6 +382,29 @@ def check_books(test, records):
     open_events = [seq for seq, decided in undecided.items() if not decided]
     test.assertEqual(open_events[:5], [], "events without a decision")
     return {"external": seen, "intents": intents, "ended": ended}
+
+
+def check_verified(test, brain, saved=True):
+    """The stopped daemon's journal, replayed, gives the same decisions, contexts and state."""
+    answer = brain.verify()
+    test.assertEqual((answer["different_decisions"], answer["different_contexts"]), (0, 0), answer)
+    test.assertEqual(answer["undecided"], 0, answer)
+    if saved:
+        test.assertEqual(answer["saved_seq"], answer["last_seq"], answer)
+        test.assertEqual(answer["saved_hash"], answer["state_hash"], answer)
+    test.assertTrue(answer["equal"], answer)
+    test.assertEqual(answer["code"], 0)
+    return answer
+
+
+def edit(path, old, new):
+    """Replaces one place of a file, which has to be there."""
+    with open(path) as f:
+        text = f.read()
+    if old not in text:
+        raise AssertionError("%s has no %r any more" % (path, old))
+    with open(path, "w") as f:
+        f.write(text.replace(old, new, 1))
 
 
 class Case(unittest.TestCase):

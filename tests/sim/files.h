@@ -11,8 +11,8 @@
 void files_load(const char *source_root);
 // files_write puts them on the simulated disk, below /packs and /playbooks.
 void files_write(void);
-// files_write_playbook replaces one playbook by a variant: its text with a comment that names `number`,
-// or, when `broken`, with a line that does not compile.
+// files_write_playbook replaces one playbook by a variant: its text with a comment that names
+// `number`, or, when `broken`, with a line that does not compile.
 void files_write_playbook(unsigned number, bool broken);
 
 #endif

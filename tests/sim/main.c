@@ -75,20 +75,20 @@ print_result(uint64_t seed, const world_result *r)
 {
     const audit_figures *a = &r->audit;
 
-    (void)printf("seed %llu: %llu records, %llu events of producers, %llu own, %llu decisions (%llu "
-                 "without an agent), %llu actions; %llu power cuts, %llu kills, %llu host kills, "
-                 "%llu link cuts, %llu full disks, %llu failed cuts, %llu halts, %llu reloads, "
-                 "%llu resent; %lld virtual ms; trace %016llx state %016llx\n",
-                 (unsigned long long)seed, (unsigned long long)a->records,
-                 (unsigned long long)a->external, (unsigned long long)a->internal,
-                 (unsigned long long)a->decisions, (unsigned long long)a->missing,
-                 (unsigned long long)a->intents, (unsigned long long)r->power_cuts,
-                 (unsigned long long)r->kills, (unsigned long long)r->host_kills,
-                 (unsigned long long)r->link_cuts, (unsigned long long)r->disk_full,
-                 (unsigned long long)r->failed_cuts, (unsigned long long)a->halts,
-                 (unsigned long long)r->reloads, (unsigned long long)r->resent,
-                 (long long)r->virtual_ms, (unsigned long long)r->trace_hash,
-                 (unsigned long long)r->state_hash);
+    (void)printf(
+        "seed %llu: %llu records, %llu events of producers, %llu own, %llu decisions (%llu "
+        "without an agent), %llu actions; %llu power cuts, %llu kills, %llu host kills, "
+        "%llu link cuts, %llu full disks, %llu failed cuts, %llu halts, %llu reloads, "
+        "%llu resent; %lld virtual ms; trace %016llx state %016llx\n",
+        (unsigned long long)seed, (unsigned long long)a->records, (unsigned long long)a->external,
+        (unsigned long long)a->internal, (unsigned long long)a->decisions,
+        (unsigned long long)a->missing, (unsigned long long)a->intents,
+        (unsigned long long)r->power_cuts, (unsigned long long)r->kills,
+        (unsigned long long)r->host_kills, (unsigned long long)r->link_cuts,
+        (unsigned long long)r->disk_full, (unsigned long long)r->failed_cuts,
+        (unsigned long long)a->halts, (unsigned long long)r->reloads, (unsigned long long)r->resent,
+        (long long)r->virtual_ms, (unsigned long long)r->trace_hash,
+        (unsigned long long)r->state_hash);
 }
 
 // Runs one seed, now and then twice; true when everything held.

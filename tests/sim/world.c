@@ -18,12 +18,12 @@
 #include "tests/sim/producer.h"
 
 // Design notes.
-// The world is driven step by step. After a number of steps drawn from the seed it is struck: power cut,
-// kill, a host killed, a link cut or blocked, a full disk, a cut of the state that fails, a halt, a new
-// playbook set, a step of the wall clock. When both producers are done the weather turns fair, what was
-// broken is mended, and the brain has to come to rest by itself within a bounded virtual time. Then the
-// journal is audited, replayed from its beginning into a fresh state, and the brain is killed once
-// more: what it recovers must be the same state again.
+// The world is driven step by step. After a number of steps drawn from the seed it is struck: power
+// cut, kill, a host killed, a link cut or blocked, a full disk, a cut of the state that fails, a
+// halt, a new playbook set, a step of the wall clock. When both producers are done the weather
+// turns fair, what was broken is mended, and the brain has to come to rest by itself within a
+// bounded virtual time. Then the journal is audited, replayed from its beginning into a fresh
+// state, and the brain is killed once more: what it recovers must be the same state again.
 
 #define INGEST_URL "tcp://127.0.0.1:7701"
 #define PUBLISH_URL "tcp://127.0.0.1:7703"

@@ -150,6 +150,19 @@ class Style(Tree):
         self.assertIn('rt_y has 82 lines', run.stdout)
 
 
+class Docs(Tree):
+    def test_what_is_there_passes(self):
+        self.write('runtime/base/x_test.c', 'static void\ntest_x_adds(void **state)\n{\n}\n')
+        self.write('README.md', '[x](runtime/base/x.h) `runtime/base/x` `test_x_adds`\n'
+                                '```\n[y](runtime/base/y.h)\n```\n')
+        self.assert_fine('check_docs.py')
+
+    def test_missing_link_path_and_test_are_found(self):
+        self.write('runtime/README.md', '[y](base/y.h)\n`runtime/base/y.c`\n`test_y`\n')
+        self.assert_found('check_docs.py', 'runtime/README.md:1: link to base/y.h',
+                          'runtime/README.md:2: path runtime/base/y.c', ':3: test_y')
+
+
 class Headers(Tree):
     def test_sound_tree_passes(self):
         self.assert_fine('check_headers.py', 'gcc', self.root)

@@ -284,6 +284,9 @@ resolve(ctl_run *run, bool retry)
         int one = resolve_one(run, command, refs[i]);
         done += one == CTL_OK;
         code = one != CTL_OK ? one : code;
+        if (one != CTL_OK && one != CTL_NOT_FOUND && one != CTL_FAILED) {
+            break; // halted, denied or gone: it is the same for all
+        }
     }
     if (code == CTL_OK || done > 0) {
         put_resolved(run, retry, done, count);

@@ -271,7 +271,8 @@ put_outcome(ctl_run *run, rt_bytes item, int64_t decided_ms)
         ctl_put(run, CTL_CYAN, ctl_str(data, "action"));
         ctl_say(run, " ");
         ctl_put(run, rt_str_is(status, "executed") ? CTL_GREEN : CTL_RED, status);
-        ctl_say(run, "  %llu attempts  ", (unsigned long long)ctl_u64(data, "attempts"));
+        uint64_t attempts = ctl_u64(data, "attempts");
+        ctl_say(run, "  %llu attempt%s  ", (unsigned long long)attempts, attempts == 1 ? "" : "s");
         ctl_put(run, CTL_PLAIN, ctl_str(data, "detail"));
         ctl_say(run, "  ");
     } else if (rt_str_is(type, "playbook.verified")) {

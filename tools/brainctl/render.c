@@ -360,7 +360,7 @@ ctl_number(rt_text *out, double value)
 {
     double size = fabs(value);
     if (value == floor(value) && size < 1e15) {
-        rt_text_printf(out, "%.0f", value);
+        rt_text_printf(out, "%.0f", value == 0 ? 0 : value); // never "-0"
     } else if (size >= 1000) {
         rt_text_printf(out, "%.1f", value);
     } else {

@@ -116,8 +116,10 @@ test_figures_read_well(void **state)
     rt_text_cstr(&f->out, "|");
     ctl_number(&f->out, -30);
     rt_text_cstr(&f->out, "|");
+    ctl_number(&f->out, -0.0);
+    rt_text_cstr(&f->out, "|");
     ctl_time(&f->out, 1795236801652);
-    CHECK_STR(rt_text_view(&f->out), "0|999|1,234,567|1023 B|1.8 MiB|813 us|3.1 ms|0.123|-30|"
+    CHECK_STR(rt_text_view(&f->out), "0|999|1,234,567|1023 B|1.8 MiB|813 us|3.1 ms|0.123|-30|0|"
                                      "2026-11-21 04:53:21.652");
 }
 

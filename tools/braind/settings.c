@@ -183,6 +183,48 @@ read_secret(settings *s, const rt_node *node)
     return NULL;
 }
 
+static int
+base64_value(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+// The bytes that sign: of "whsec_<base64>" those behind the base64, of any other text the text
+// itself.
+static bool
+read_key(settings *s, rt_str secret, rt_bytes *ret_key)
+{
+    const rt_str prefix = RT_STR("whsec_");
+    *ret_key = rt_bytes_of_str(secret);
+    if (!rt_str_starts(secret, prefix)) {
+        return true;
+    }
+    uint8_t *key = rt_arena_array(s->arena, uint8_t, secret.len);
+    size_t end = secret.len;
+    size_t len = 0;
+    uint32_t bits = 0;
+    uint32_t have = 0;
+    while (end > prefix.len && secret.len - end < 2 && secret.ptr[end - 1] == '=') {
+        end--;
+    }
+    for (size_t i = prefix.len; i < end; i++) {
+        int value = base64_value(secret.ptr[i]);
+        if (value < 0 || key == NULL) {
+            return false;
+        }
+        bits = bits << 6 | (uint32_t)value;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            key[len++] = (uint8_t)(bits >> have);
+        }
+    }
+    *ret_key = (rt_bytes){key, len};
+    return len > 0;
+}
+
 static void
 load_webhook(settings *s, const rt_node *node)
 {
@@ -197,7 +239,12 @@ load_webhook(settings *s, const rt_node *node)
     br_webhook *webhook = &s->webhooks[s->webhook_count++];
     webhook->name = rt_arena_str(s->arena, rt_node_str(node, "name", RT_STR(""), s->diag)).ptr;
     webhook->url = rt_arena_str(s->arena, rt_node_str(node, "url", RT_STR(""), s->diag)).ptr;
-    webhook->secret = read_secret(s, node);
+    const char *secret = read_secret(s, node);
+    if (secret != NULL && !read_key(s, rt_str_of(secret), &webhook->key)) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1044", node->mark,
+                    "whsec_ and base64, as Standard Webhooks has it, or any other text as it is",
+                    "the secret begins with whsec_ but is not base64 after it");
+    }
     webhook->timeout_ms = rt_node_duration_ms(node, "timeout", 10000, s->diag);
     webhook->attempts = (uint32_t)rt_node_i64(node, "attempts", 4, 1, 20, s->diag);
 }

@@ -54,8 +54,8 @@ is_winner(const msg_candidate *candidate)
     return candidate->action_id.len > 0;
 }
 
-// What is told apart: the first action done, and whether somebody lost, was refused or vetoed. False
-// when nobody asked for anything that counts.
+// What is told apart: the first action done, and whether somebody lost, was refused or vetoed.
+// False when nobody asked for anything that counts.
 static bool
 put_kind(rt_text *key, const msg_decision *decision)
 {

@@ -59,9 +59,10 @@ test_line_names_winner_and_loser(void **state)
     (void)state;
     open_scene(&s);
     CHECK_TRUE(tell_conflict(&s, "order/1"));
-    CHECK_STR(rt_text_view(&s.line),
-              "11-20 15:00  #77 delay.detected order/1: call_customer customer/ana by customer (60); "
-              "notify_customer of playbook:late (40) lost");
+    CHECK_STR(
+        rt_text_view(&s.line),
+        "11-20 15:00  #77 delay.detected order/1: call_customer customer/ana by customer (60); "
+        "notify_customer of playbook:late (40) lost");
     close_scene(&s);
 }
 
