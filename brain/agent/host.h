@@ -14,8 +14,8 @@
 // brain. A brain that refuses a hello sends one msgpack string instead, the reason, which the host
 // logs. Each records message is answered by one answers message with the same upto_seq; what an
 // agent that was behind says later, and health when nothing else is said, comes in further ones
-// that repeat the last upto_seq. An empty records message up to applied, without committed_seq, asks for
-// state_hash.
+// that repeat the last upto_seq. An empty records message up to applied, without committed_seq,
+// asks for state_hash.
 #ifndef CEREBRO_BRAIN_AGENT_HOST_H
 #define CEREBRO_BRAIN_AGENT_HOST_H
 

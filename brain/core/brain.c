@@ -54,7 +54,7 @@ on_cut_done(void *user, rt_err err)
         brain->metrics.cuts++;
         // hosts behind still need records: only what everybody has may be recycled
         uint64_t keep = rt_store_saved(brain->store);
-        keep = RT_MIN(keep, brain->state->meta.decided_seq);
+        keep = RT_MIN(keep, brain->cut_decided_seq); // a start reads from there on
         for (unsigned h = 0; h < brain->host_count; h++) {
             keep = brain->hosts[h].up ? RT_MIN(keep, brain->hosts[h].fed) : keep;
         }
@@ -80,6 +80,7 @@ maybe_cut(br_brain *brain, int64_t now_us)
     br_state_settle(brain->state);
     brain->last_cut_us = now_us;
     brain->cutting = true;
+    brain->cut_decided_seq = brain->state->meta.decided_seq;
     rt_err err = rt_store_cut(brain->store, brain->state->applied_seq, brain->loop, on_cut_done,
                               brain);
     if (err != RT_OK) {
@@ -136,6 +137,7 @@ commit(br_brain *brain, int64_t now_us)
     }
     int64_t done_us = rt_clock_mono_us();
     brain->last_commit_us = done_us;
+    brain->decided_seq = brain->state->meta.decided_seq;
     brain->metrics.commits++;
     br_histogram_add(&brain->metrics.commit_us, (uint64_t)(done_us - now_us));
     br_histogram_add(&brain->metrics.group_records, records);
@@ -459,6 +461,9 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
         err = br__recover(brain, diag);
     }
     if (err == RT_OK) {
+        brain->decided_seq = brain->state->meta.decided_seq; // all of it was read back
+    }
+    if (err == RT_OK) {
         err = br__load_playbooks(brain, diag, &brain->next_playbooks);
     }
     if (err == RT_OK) {
@@ -526,6 +531,7 @@ br_brain_free(br_brain *brain)
     }
     for (size_t i = 0; i < RT_TENANT_MAX; i++) {
         rt_mpw_fini(&brain->outgoing[i].items);
+        rt_free(brain->outgoing[i].parts);
     }
     rt_free(brain->outgoing);
     rt_map_free(brain->rates);

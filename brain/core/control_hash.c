@@ -29,8 +29,7 @@ ping(br_host_link *host)
     if (!host->up || !host->live || host->batch_count > 0 || host->awaiting > host->answered) {
         return false;
     }
-    msg_records empty = {.upto_seq = host->fed,
-                         .decided_seq = brain->state->meta.decided_seq};
+    msg_records empty = {.upto_seq = host->fed, .decided_seq = brain->decided_seq};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &empty, &brain->message);
     host->state_hash = 0;

@@ -197,6 +197,28 @@ won_any(const deciding *d, rt_str agent)
 }
 
 static bool
+playbook_won(const deciding *d, rt_str id)
+{
+    char agent[256];
+    int len = snprintf(agent, sizeof(agent), "playbook:%.*s", RT_STR_ARG(id));
+    return won_any(d, (rt_str){agent, (size_t)RT_MIN(len, (int)sizeof(agent) - 1)});
+}
+
+// A throttle counts what was done, not what was wished: a playbook whose actions all lost, were refused
+// or are in shadow may ask again.
+static void
+give_back_throttles(deciding *d)
+{
+    msg_consulted *consulted = d->consultation.consulted.items;
+    for (uint32_t i = 0; i < d->consultation.consulted.count; i++) {
+        bool took = consulted[i].throttle_key.len > 0 && rt_str_is(consulted[i].verdict, "fired");
+        if (took && !playbook_won(d, consulted[i].playbook)) {
+            consulted[i].throttle_key = RT_STR("");
+        }
+    }
+}
+
+static bool
 fill_timers(deciding *d)
 {
     uint32_t most = d->consultation.timers.count + answered(d, offsetof(msg_answer, timers));
@@ -375,8 +397,11 @@ fill(deciding *d)
             return RT_ENOMEM;
         }
     }
-    bool ok = number_actions(d) && fill_timers(d) && fill_predictions(d) && fill_emissions(d) &&
-              fill_candidates(d);
+    if (!number_actions(d)) {
+        return RT_ENOMEM;
+    }
+    give_back_throttles(d);
+    bool ok = fill_timers(d) && fill_predictions(d) && fill_emissions(d) && fill_candidates(d);
     return ok ? RT_OK : RT_ENOMEM;
 }
 

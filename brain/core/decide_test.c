@@ -291,6 +291,27 @@ test_decide_throttled_playbook_proposes_nothing(void **state)
 }
 
 static void
+test_decide_playbook_that_could_not_act_keeps_its_throttle(void **state)
+{
+    fixture *f = *state;
+
+    play(f, PLAYBOOK "throttle: {key: event.subject, per: 6h}\n" DO, 2);
+    br_gate_halt(f->state->gate, STATE_KIT_NOON_MS);
+    decide(f);
+    const msg_consulted *consulted = f->out.decision.consulted.items;
+
+    CHECK_STR(consulted->verdict, "fired");
+    CHECK_STR(candidate(f, 0)->verdict, "refused");
+    CHECK_STR(consulted->throttle_key, "");
+    apply(f, 11);
+    br_gate_resume(f->state->gate);
+    f->event.seq = 12;
+    decide(f);
+    CHECK_STR(candidate(f, 0)->verdict, "won");
+    CHECK_STR(((const msg_consulted *)f->out.decision.consulted.items)->throttle_key, "order/1");
+}
+
+static void
 test_decide_shadow_playbook_never_wins(void **state)
 {
     fixture *f = *state;
@@ -382,7 +403,7 @@ test_decide_without_memory_is_enomem(void **state)
     CHECK_TRUE(refused > 10); // each of its allocations failed once
 }
 
-// --- agents spread over hosts in any way ------------------------------------------------------------
+// --- agents spread over hosts in any way --------------------------------------------------------
 
 typedef struct said {
     msg_proposal proposals[3];
@@ -514,6 +535,7 @@ main(void)
         TEST(test_decide_missing_agents_are_recorded),
         TEST(test_decide_playbook_stands_beside_agents),
         TEST(test_decide_throttled_playbook_proposes_nothing),
+        TEST(test_decide_playbook_that_could_not_act_keeps_its_throttle),
         TEST(test_decide_shadow_playbook_never_wins),
         TEST(test_decide_verification_is_set_only_when_something_was_done),
         TEST(test_decide_similar_and_recalled_are_what_was_known_before),

@@ -63,7 +63,7 @@ send_records(br_host_link *host, uint64_t first_seq, uint64_t upto_seq)
 {
     br_brain *brain = host->brain;
     msg_records records = {.upto_seq = upto_seq,
-                           .decided_seq = brain->state->meta.decided_seq,
+                           .decided_seq = brain->decided_seq,
                            .records = {host->batch, host->batch_count},
                            .committed_seq = rt_journal_committed(brain->journal)};
     rt_mpw_clear(&brain->message);
@@ -344,7 +344,7 @@ send_playbooks(br_host_link *host)
     rt_mpw_init(&payload, RT_JOURNAL_PAYLOAD_MAX);
     br_state_encode_playbooks(br_playbooks_version(set), files, count, &payload);
     msg_record record = {.kind = RT_RECORD_PLAYBOOKS, .payload = rt_mpw_view(&payload)};
-    msg_records records = {.decided_seq = brain->state->meta.decided_seq, .records = {&record, 1}};
+    msg_records records = {.decided_seq = brain->decided_seq, .records = {&record, 1}};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &records, &brain->message);
     // a queue that is full so soon means the link broke: the next hello tries again
@@ -550,26 +550,38 @@ br__hosts_open(br_brain *brain)
     return err;
 }
 
+typedef struct collecting {
+    br_hearing *hearing;
+    rt_arena *arena;
+    rt_str *missing; // made when the first is missing, which is rare
+} collecting;
+
 static void
-add_missing(br_hearing *hearing, rt_str *names, rt_str name)
+add_missing(collecting *c, rt_str name)
 {
-    if (hearing->missing_count < BR_HOSTS_MAX * HOST_AGENTS_MAX) {
-        names[hearing->missing_count++] = name;
+    if (c->missing == NULL) {
+        c->missing = rt_arena_array(c->arena, rt_str, BR_HOSTS_MAX * HOST_AGENTS_MAX);
+        RT_ASSERT(c->missing != NULL); // the arena was just cleared
+        c->hearing->missing = c->missing;
+    }
+    if (c->hearing->missing_count < BR_HOSTS_MAX * HOST_AGENTS_MAX) {
+        c->missing[c->hearing->missing_count++] = name;
     }
 }
 
 static void
-collect_host(br_host_link *host, const br_undecided *event, br_hearing *hearing, rt_str *names)
+collect_host(br_host_link *host, const br_undecided *event, collecting *c)
 {
+    br_hearing *hearing = c->hearing;
     rt_str type = event->type->name;
     const br_host_entry *entry = &host->brain->config.hosts[host->index];
     bool waits = (event->waiting >> host->index & 1) != 0;
     for (size_t a = 0; waits && !host->known && a < entry->agent_count; a++) {
-        add_missing(hearing, names, rt_str_of(entry->agents[a]));
+        add_missing(c, rt_str_of(entry->agents[a]));
     }
     for (uint32_t a = 0; waits && a < host->agent_count; a++) {
         if (agent_hears(&host->agents[a], type)) {
-            add_missing(hearing, names, host->agents[a].name);
+            add_missing(c, host->agents[a].name);
         }
     }
     for (uint32_t q = 0; q < host->queue_count; q++) {
@@ -586,7 +598,7 @@ collect_host(br_host_link *host, const br_undecided *event, br_hearing *hearing,
         bool covers = answers->from_seq <= event->seq && event->seq <= answers->msg.upto_seq;
         const rt_str *late = answers->msg.late.items;
         for (uint32_t i = 0; covers && i < answers->msg.late.count; i++) {
-            add_missing(hearing, names, late[i]);
+            add_missing(c, late[i]);
         }
     }
 }
@@ -594,13 +606,10 @@ collect_host(br_host_link *host, const br_undecided *event, br_hearing *hearing,
 void
 br__hosts_collect(br_brain *brain, const br_undecided *event, br_hearing *hearing)
 {
-    rt_str *names =
-        rt_arena_array(brain->decide_arena, rt_str, BR_HOSTS_MAX * HOST_AGENTS_MAX);
-    RT_ASSERT(names != NULL); // the arena was just cleared
-    hearing->missing = names;
+    collecting c = {.hearing = hearing, .arena = brain->decide_arena};
     for (unsigned h = 0; h < brain->host_count; h++) {
         if (brain->hosts[h].queue_count > 0 || (event->waiting >> h & 1) != 0) {
-            collect_host(&brain->hosts[h], event, hearing, names);
+            collect_host(&brain->hosts[h], event, &c);
         }
     }
 }

@@ -89,12 +89,20 @@ typedef struct br_to_execute {
     uint32_t attempt;
 } br_to_execute;
 
+// A publication's share of them.
+typedef struct br_part {
+    uint32_t count;
+    size_t end; // offset in the items
+    uint64_t first_seq;
+    uint64_t last_seq;
+} br_part;
+
 // Decisions of one tenant made in this turn, to be published after its commit.
 typedef struct br_outgoing {
     rt_mpw items;
-    uint32_t count;
-    uint64_t first_seq;
-    uint64_t last_seq;
+    br_part *parts;
+    uint32_t part_count;
+    uint32_t part_cap;
 } br_outgoing;
 
 typedef struct br_retry br_retry; // a webhook being tried
@@ -154,6 +162,8 @@ struct br_brain {
     br_samples samples;
     int64_t started_us;
     bool cutting;
+    uint64_t decided_seq;     // every event up to here has a decision that is durable
+    uint64_t cut_decided_seq; // meta.decided_seq of the cut under way
     // publications
     br_outgoing *outgoing; // per tenant number
     uint64_t publish_number;

@@ -4,8 +4,9 @@
 #include <stdio.h>
 
 #include "brain/core/internal.h"
-#include "runtime/base/check.h"
+#include "runtime/base/alloc.h"
 
+#define ITEM_HEAD_BYTES 40u         // of a record around its payload, at most
 #define PUBLICATION_HEAD_BYTES 256u // topic, zero byte and what stands before the records, at most
 // A subscriber's queue is bounded in messages, so a message is kept from being very large.
 #define PUBLICATION_BYTES_MAX (128u * 1024)
@@ -32,6 +33,24 @@ send(br_brain *brain)
     }
 }
 
+// The part that a record of about `len` bytes goes into: the last one while it stays small enough.
+static br_part *
+part_for(const br_brain *brain, br_outgoing *out, size_t len, uint64_t seq)
+{
+    size_t max = RT_MIN(brain->config.limits.message_bytes_max, PUBLICATION_BYTES_MAX);
+    size_t begin = out->part_count > 1 ? out->parts[out->part_count - 2].end : 0;
+    if (out->part_count > 0 && out->items.len - begin + len + PUBLICATION_HEAD_BYTES <= max) {
+        return &out->parts[out->part_count - 1];
+    }
+    if (out->part_count == out->part_cap) {
+        out->part_cap = RT_MAX(out->part_cap * 2, 16u);
+        out->parts = rt_realloc(out->parts, out->part_cap * sizeof(br_part));
+    }
+    br_part *part = &out->parts[out->part_count++];
+    *part = (br_part){.first_seq = seq};
+    return part;
+}
+
 void
 br__publish_decision(br_brain *brain, const rt_record *record, uint16_t tenant)
 {
@@ -47,41 +66,16 @@ br__publish_decision(br_brain *brain, const rt_record *record, uint16_t tenant)
                        .kind = record->kind,
                        .flags = record->flags,
                        .payload = record->payload};
+    br_part *part = part_for(brain, out, record->payload.len + ITEM_HEAD_BYTES, record->seq);
     rt_msg_encode(&msg_record_def, &item, &out->items);
-    out->first_seq = out->count == 0 ? record->seq : out->first_seq;
-    out->last_seq = record->seq;
-    out->count++;
-}
-
-// How many of the records at `items`, at least one, go into a message of the size allowed.
-static uint32_t
-fitting(rt_mp items, size_t max, uint32_t count, uint64_t *ret_last_seq, rt_mp *ret_rest)
-{
-    const uint8_t *begin = items.at;
-    uint32_t fit = 0;
-    for (; fit < count; fit++) {
-        rt_mp item = items;
-        uint32_t fields;
-        uint64_t version;
-        rt_err err = rt_mp_skip(&items);
-        RT_ASSERT(err == RT_OK); // encoded by ourselves
-        if (fit > 0 && (size_t)(items.at - begin) > max) {
-            break;
-        }
-        *ret_rest = items;
-        err = rt_mp_array(&item, &fields);
-        RT_ASSERT(err == RT_OK);
-        err = rt_mp_u64(&item, &version);
-        RT_ASSERT(err == RT_OK);
-        err = rt_mp_u64(&item, ret_last_seq);
-        RT_ASSERT(err == RT_OK);
-    }
-    return fit;
+    part->last_seq = record->seq;
+    part->end = out->items.len;
+    part->count++;
 }
 
 // Same bytes as rt_msg_encode of a msg_publication, whose items are encoded already.
 static void
-publish_part(br_brain *brain, uint16_t tenant, const br_outgoing *part, rt_bytes items)
+publish_part(br_brain *brain, uint16_t tenant, const br_part *part, rt_bytes items)
 {
     begin_message(brain, "decisions", br__tenant_name(brain, (rt_tenant){tenant}), RT_STR(""));
     rt_mpw *w = &brain->message;
@@ -99,24 +93,14 @@ publish_part(br_brain *brain, uint16_t tenant, const br_outgoing *part, rt_bytes
 static void
 publish_batch(br_brain *brain, uint16_t tenant, br_outgoing *out)
 {
-    br_outgoing part = {
-        .first_seq = out->first_seq, .last_seq = out->last_seq, .count = out->count};
-    rt_mp items = rt_mp_init(rt_mpw_view(&out->items));
-    size_t max = RT_MIN(brain->config.limits.message_bytes_max, PUBLICATION_BYTES_MAX);
-    max -= RT_MIN(max, PUBLICATION_HEAD_BYTES);
-    for (uint32_t left = out->count; left > 0; left -= part.count) {
-        rt_mp rest = {items.end, items.end};
-        part.count = left;
-        part.last_seq = out->last_seq;
-        if ((size_t)(items.end - items.at) > max) {
-            part.count = fitting(items, max, left, &part.last_seq, &rest);
-        }
-        publish_part(brain, tenant, &part, (rt_bytes){items.at, (size_t)(rest.at - items.at)});
-        part.first_seq = part.last_seq + 1;
-        items = rest;
+    size_t begin = 0;
+    for (uint32_t i = 0; i < out->part_count; i++) {
+        const br_part *part = &out->parts[i];
+        publish_part(brain, tenant, part, (rt_bytes){out->items.ptr + begin, part->end - begin});
+        begin = part->end;
     }
     rt_mpw_clear(&out->items);
-    out->count = 0;
+    out->part_count = 0;
 }
 
 void
@@ -125,12 +109,12 @@ br__publish_flush(br_brain *brain)
     if (brain->pub == NULL) {
         return;
     }
-    if (brain->outgoing[0].count > 0) {
+    if (brain->outgoing[0].part_count > 0) {
         publish_batch(brain, 0, &brain->outgoing[0]);
     }
     for (size_t i = 0; i < brain->config.tenant_count; i++) {
         uint16_t tenant = brain->config.tenants[i].number;
-        if (brain->outgoing[tenant].count > 0) {
+        if (brain->outgoing[tenant].part_count > 0) {
             publish_batch(brain, tenant, &brain->outgoing[tenant]);
         }
     }

@@ -117,7 +117,8 @@ take(fixture *f, bool internal, const char *type, const char *subject, const cha
     rt_mpw context;
 
     (void)snprintf(json, sizeof(json),
-                   "{\"id\":\"%llu\",\"source\":\"/s\",\"type\":\"%s\",\"subject\":\"%s\",\"data\":%s}",
+                   "{\"id\":\"%llu\",\"source\":\"/s\",\"type\":\"%s\",\"subject\":\"%s\","
+                   "\"data\":%s}",
                    (unsigned long long)f->seq, type, subject, data);
     pack_kit_event(f->pack, json, &f->wire, &f->event);
     rt_mpw *w = begin(f, RT_RECORD_EVENT);
@@ -138,7 +139,8 @@ take(fixture *f, bool internal, const char *type, const char *subject, const cha
 
 // Folds the decision on the latest event: one action, perhaps.
 static void
-decide(fixture *f, uint64_t event_seq, const char *action_id, const char *action, const char *target)
+decide(fixture *f, uint64_t event_seq, const char *action_id, const char *action,
+       const char *target)
 {
     static const uint8_t args[] = {0x80};
     msg_candidate candidate = {.verdict = RT_STR("won"), .action_id = rt_str_of(action_id)};
@@ -504,15 +506,17 @@ random_event(fixture *f, rt_rng *rng)
     static const char *const types[] = {"order.shipped", "tracking.updated", "order.delivered",
                                         "delay.detected", "delivery.failed"};
     static const char *const carriers[] = {"tcc", "servi", "envia"};
-    static const char *const actions[] = {"open_case", "expedite_order", "reschedule_delivery", "gone"};
+    static const char *const actions[] = {"open_case", "expedite_order", "reschedule_delivery",
+                                          "gone"};
     char subject[32];
     char data[256];
     char id[32];
 
     (void)snprintf(subject, sizeof(subject), "order/%u", (unsigned)rt_rng_below(rng, ORDERS));
     size_t type = (size_t)rt_rng_below(rng, RT_COUNT(types));
-    (void)snprintf(data, sizeof(data), "{%s\"carrier\":\"%s\"}",
-                   type == 1 ? "\"status\":\"in_transit\"," : type == 4 ? "\"reason\":\"absent\"," : "",
+    const char *needed = type == 1 ? "\"status\":\"in_transit\"," : "";
+    needed = type == 4 ? "\"reason\":\"absent\"," : needed;
+    (void)snprintf(data, sizeof(data), "{%s\"carrier\":\"%s\"}", needed,
                    carriers[rt_rng_below(rng, RT_COUNT(carriers))]);
     uint64_t seq = take(f, false, types[type], subject, data);
     (void)snprintf(id, sizeof(id), "x-%llu-0", (unsigned long long)seq);
@@ -523,7 +527,8 @@ random_event(fixture *f, rt_rng *rng)
 static void
 random_outcome(fixture *f, rt_rng *rng)
 {
-    static const char *const statuses[] = {"executed", "executed", "failed", "unknown", "cancelled"};
+    static const char *const statuses[] = {"executed", "executed", "failed", "unknown",
+                                           "cancelled"};
     br_intent intent;
     char id[BR_ACTION_ID_MAX];
     char action[BR_ACTION_NAME_MAX + 1];

@@ -140,6 +140,42 @@ test_timers_survive_a_restart_in_their_order(void **state)
     check_fires("c", 100);
 }
 
+static void
+set_numbered(char letter, int number, int64_t due_ms)
+{
+    char key[16];
+
+    (void)snprintf(key, sizeof(key), "%c%d", letter, number);
+    set(key, due_ms);
+}
+
+static void
+test_timers_swept_of_cancelled_ones_keep_the_others(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        set_numbered('a', i, 10 + i);
+    }
+    for (int i = 0; i < 500; i++) {
+        CHECK_TRUE(br_timers_due(timers, 10 + i, &due));
+        set_numbered('a', i, 0);
+    }
+    for (int i = 500; i < 2990; i++) {
+        set_numbered('a', i, 0);
+    }
+    for (int i = 0; i < 600; i++) {
+        set_numbered('b', i, 20000 + i);
+    }
+
+    CHECK_INT(br_timers_count(timers), 610);
+    for (int i = 0; i < 610; i++) {
+        CHECK_TRUE(br_timers_due(timers, INT64_MAX - 1, &due));
+        CHECK_INT(due.due_ms, i < 10 ? 3000 + i : 20000 + i - 10);
+        set_numbered(i < 10 ? 'a' : 'b', i < 10 ? 2990 + i : i - 10, 0);
+    }
+    CHECK_INT(br_timers_count(timers), 0);
+}
+
 #define KEYS 300
 
 typedef struct planned {
@@ -261,6 +297,7 @@ main(void)
         TEST(test_timers_cancelled_does_not_fire),
         TEST(test_timers_of_owners_and_tenants_are_apart),
         TEST(test_timers_survive_a_restart_in_their_order),
+        TEST(test_timers_swept_of_cancelled_ones_keep_the_others),
         TEST(test_timers_agree_with_a_model_over_restarts),
     };
 

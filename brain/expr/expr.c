@@ -235,12 +235,15 @@ br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void
     one.conjuncts = expr->conjuncts + index;
     one.conjunct_count = 1;
     for (size_t i = 0; i < count; i++) {
-        rt_text_printf(out, "%s%.*s = ", i > 0 ? ", " : "", RT_STR_ARG(uses[i].path));
+        rt_text_cstr(out, i > 0 ? ", " : "");
+        rt_text_str(out, uses[i].path);
+        rt_text_cstr(out, " = ");
         put_value(out, load(user, uses[i].slot));
     }
     br_expr_eval(&one, load, user, arena, &result);
-    rt_text_printf(out, "%s%.*s ", count > 0 ? " → " : "",
-                   RT_STR_ARG(br_expr_conjunct_text(expr, index)));
+    rt_text_cstr(out, count > 0 ? " → " : "");
+    rt_text_str(out, br_expr_conjunct_text(expr, index));
+    rt_text_cstr(out, " ");
     if (result.fault != BR_FAULT_NONE) {
         rt_text_printf(out, "has no value: %s", br_expr_fault_text(result.fault));
     } else {

@@ -124,7 +124,8 @@ rt_str br_expr_conjunct_text(const br_expr *expr, size_t index);
 size_t br_expr_conjunct_vars(const br_expr *expr, size_t index, const br_expr_use **ret_uses);
 
 // br_expr_explain appends what one part read and gave, for people:
-// "data.delay_min = 28 → data.delay_min > 30 is false". What it computes on the way lies in `arena`.
+// "data.delay_min = 28 → data.delay_min > 30 is false". What it computes on the way lies in
+// `arena`.
 void br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
                      rt_arena *arena, rt_text *out);
 

@@ -228,8 +228,11 @@ remember_touch(br_subjects *subjects, const br_situation *situation, uint32_t t)
     const br_touch *touch = &situation->plan->touches[t];
     rt_key key = rt_key_pair(situation->event->tenant, touch->entity->name, situation->keys[t]);
     rt_value values[BR_ATTRIBUTES_MAX];
-    memcpy(values, situation->attributes[t], sizeof(values));
-    bool changed = touch->changes && merge_attributes(touch, situation->event, values);
+    bool changed = false;
+    if (touch->changes) {
+        memcpy(values, situation->attributes[t], touch->entity->attribute_count * sizeof(rt_value));
+        changed = merge_attributes(touch, situation->event, values);
+    }
     rt_bytes before;
     bool known = rt_table_get(subjects->table, rt_key_bytes(&key), &before);
     if (!known && rt_table_count(subjects->table) >= subjects->max) {

@@ -401,15 +401,18 @@ static void
 test_consult_escalated_reason_fits_its_event(void **state)
 {
     fixture *f = *state;
-    char text[2048] = HEAD DO "verify:\n  within: 1h\n  expect: order.status == \"";
+    rt_text text;
     rt_mp at;
     rt_str reason;
 
+    rt_text_init(&text, 4096);
+    rt_text_cstr(&text, HEAD DO "verify:\n  within: 1h\n  expect: order.status == \"");
     for (int i = 0; i < 400; i++) {
-        (void)strcat(text, "\xc3\xb1");
+        rt_text_cstr(&text, "\xc3\xb1");
     }
-    (void)strcat(text, "\"\n" ESCALATE);
-    use_text(f, text);
+    rt_text_cstr(&text, "\"\n" ESCALATE);
+    use_text(f, text.ptr);
+    rt_text_fini(&text);
     verify(f, "playbook:p", "42", "order/1");
 
     CHECK_TRUE(rt_mp_find(emission(f, 1)->data, RT_STR("reason"), &at));
@@ -465,16 +468,17 @@ test_consult_each_event_type_has_its_own_slots(void **state)
 static void
 use_many(fixture *f, size_t count, int steps)
 {
+    static const char step[] = "  - {action: alert_operator, target: x, args: {text: a}}\n";
     static char texts[FILES_MAX][1024];
     static char names[FILES_MAX][24];
     br_playbook_file files[FILES_MAX];
 
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "f%02zu.yaml", i);
-        (void)snprintf(texts[i], sizeof(texts[i]),
-                       "kind: playbook\nid: p%zu\nevents: [delay.detected]\ndo:\n", i);
+        int len = snprintf(texts[i], sizeof(texts[i]),
+                           "kind: playbook\nid: p%zu\nevents: [delay.detected]\ndo:\n", i);
         for (int s = 0; s < steps; s++) {
-            (void)strcat(texts[i], "  - {action: alert_operator, target: x, args: {text: a}}\n");
+            len += snprintf(texts[i] + len, sizeof(texts[i]) - (size_t)len, "%s", step);
         }
         files[i] = (br_playbook_file){rt_str_of(names[i]), rt_str_of(texts[i])};
     }

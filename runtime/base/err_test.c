@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "runtime/base/text.h"
 #include "tests/harness/check.h"
 
 // Every code of the table once.
@@ -100,6 +101,25 @@ test_fail_cuts_a_long_detail(void **state)
     CHECK_INT(strlen(rt_err_detail()), RT_ERR_DETAIL_MAX - 1);
 }
 
+static void
+test_fail_cuts_between_characters(void **state)
+{
+    char text[2 * RT_ERR_DETAIL_MAX + 1];
+
+    (void)state;
+    for (size_t shift = 0; shift < 2; shift++) {
+        memset(text, 'x', sizeof(text));
+        for (size_t i = shift; i + 2 < sizeof(text); i += 2) {
+            memcpy(text + i, "\xc3\xb1", 2);
+        }
+        text[sizeof(text) - 1] = '\0';
+        CHECK_ERR(rt_fail(RT_EIO, "%s", text), RT_EIO);
+
+        CHECK_TRUE(rt_utf8_valid(rt_str_of(rt_err_detail())));
+        CHECK_TRUE(strlen(rt_err_detail()) >= RT_ERR_DETAIL_MAX - 2);
+    }
+}
+
 int
 main(void)
 {
@@ -111,6 +131,7 @@ main(void)
         cmocka_unit_test(test_fail_records_detail_and_place),
         cmocka_unit_test(test_fail_may_quote_the_detail_before),
         cmocka_unit_test(test_fail_cuts_a_long_detail),
+        cmocka_unit_test(test_fail_cuts_between_characters),
     };
 
     return CHECK_RUN(tests);

@@ -404,6 +404,23 @@ test_utf8_rejects_malformed_text_anywhere(void **state)
 }
 
 static void
+test_utf8_whole_drops_only_a_character_cut_off(void **state)
+{
+    static const char text[] = "a\xc3\xb1\xe2\x82\xac\xf0\x9f\x98\x80z"; // 1, 2, 3, 4 and 1 bytes
+    static const size_t whole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 11};
+
+    (void)state;
+    for (size_t len = 0; len < RT_COUNT(whole); len++) {
+        rt_str kept = rt_utf8_whole((rt_str){text, len});
+
+        CHECK_INT(kept.len, whole[len]);
+        CHECK_TRUE(rt_utf8_valid(kept));
+    }
+    CHECK_INT(rt_utf8_whole((rt_str){NULL, 0}).len, 0);
+    CHECK_INT(rt_utf8_whole((rt_str){"\x80\x80\x80\x80\x80", 5}).len, 5); // never was text
+}
+
+static void
 test_edit_distance_counts_slips(void **state)
 {
     static const struct {
@@ -466,6 +483,7 @@ main(void)
         cmocka_unit_test(test_numbers_ignore_the_locale),
         cmocka_unit_test(test_utf8_accepts_well_formed_text),
         cmocka_unit_test(test_utf8_rejects_malformed_text_anywhere),
+        cmocka_unit_test(test_utf8_whole_drops_only_a_character_cut_off),
         cmocka_unit_test(test_edit_distance_counts_slips),
         cmocka_unit_test(test_edit_distance_reads_64_bytes_at_most),
     };

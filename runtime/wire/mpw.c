@@ -176,6 +176,12 @@ rt_mpw_str(rt_mpw *w, rt_str value)
 {
     uint8_t header[MP_HEADER_BYTES_MAX];
 
+    if (RT_LIKELY(!w->failed && w->cap - w->len >= MP_HEADER_BYTES_MAX &&
+                  value.len <= w->cap - w->len - MP_HEADER_BYTES_MAX &&
+                  value.len <= UINT32_MAX)) {
+        advance(w, rt__put_str(w->ptr + w->len, value));
+        return;
+    }
     put_with_header(w, header, rt__put_str_header(header, (uint32_t)value.len),
                     rt_bytes_of_str(value));
 }
@@ -198,7 +204,12 @@ void
 rt_mpw_array(rt_mpw *w, uint32_t count)
 {
     uint8_t scratch[MP_HEADER_BYTES_MAX];
+    uint8_t *at = room(w);
 
+    if (RT_LIKELY(at != NULL)) {
+        advance(w, rt__put_count(at, count, MP_FIXARRAY, MP_ARRAY16));
+        return;
+    }
     put_scratch(w, scratch, rt__put_count(scratch, count, MP_FIXARRAY, MP_ARRAY16));
 }
 
@@ -206,7 +217,12 @@ void
 rt_mpw_map(rt_mpw *w, uint32_t pairs)
 {
     uint8_t scratch[MP_HEADER_BYTES_MAX];
+    uint8_t *at = room(w);
 
+    if (RT_LIKELY(at != NULL)) {
+        advance(w, rt__put_count(at, pairs, MP_FIXMAP, MP_MAP16));
+        return;
+    }
     put_scratch(w, scratch, rt__put_count(scratch, pairs, MP_FIXMAP, MP_MAP16));
 }
 

@@ -26,6 +26,7 @@ typedef struct audit {
     rt_map *actions;   // action id -> seq of the intent; 0 once it has an outcome
     rt_map *in_flight; // tenant, target and group -> seq of the intent
     rt_map *hashes;    // seq -> hash of the decision
+    bool recycled;
     bool halted;
     int64_t last_at_ms;
     rt_arena *arena;
@@ -77,6 +78,10 @@ see_outcome(audit *a, const rt_event *event)
 
     a->figures->outcomes++;
     if (!rt_map_get(a->actions, key, &intent)) {
+        if (a->recycled && (uint64_t)rt_value_as_i64(rt_event_field(event, "decision_seq"), 0) <
+                               a->figures->first_seq) {
+            return;
+        }
         say(a, "record %llu: outcome of %.*s, which nobody intended",
             (unsigned long long)event->seq, RT_STR_ARG(id.s));
         return;
@@ -203,7 +208,8 @@ see_decision(audit *a, const rt_record *record)
     }
     a->figures->decisions++;
     a->figures->missing += decision.missing.count > 0;
-    if (!rt_map_get(a->undecided, seq_key(&decision.event_seq), &open) || open == 0) {
+    if ((!rt_map_get(a->undecided, seq_key(&decision.event_seq), &open) || open == 0) &&
+        decision.event_seq >= a->figures->first_seq) {
         say(a, "record %llu: a decision on %llu, which is not open",
             (unsigned long long)record->seq, (unsigned long long)decision.event_seq);
     }
@@ -220,10 +226,14 @@ see_decision(audit *a, const rt_record *record)
 static void
 see_record(audit *a, const rt_record *record)
 {
-    if (record->seq != ++a->figures->records) {
-        say(a, "record %llu follows %llu", (unsigned long long)record->seq,
-            (unsigned long long)a->figures->records - 1);
+    if (a->figures->records == 0) {
+        a->figures->first_seq = record->seq;
+        a->recycled = record->seq > 1;
     }
+    if (record->seq != a->figures->first_seq + a->figures->records) {
+        say(a, "record %llu is out of order", (unsigned long long)record->seq);
+    }
+    a->figures->records++;
     if (record->at_ms < a->last_at_ms) {
         say(a, "record %llu: the brain's clock went back", (unsigned long long)record->seq);
     }
@@ -279,17 +289,27 @@ check_witness(audit *a, const audit_witness *witness)
 
     for (size_t i = 0; i < witness->acked_count; i++) {
         for (size_t cursor = 0; rt_map_next(witness->acked[i], &cursor, &key, &value);) {
+            if (value < a->figures->first_seq) {
+                continue;
+            }
             if (!rt_map_get(a->events, key, &found) || found != value) {
                 say(a, "%.*s was acknowledged as %llu and stands at %llu", (int)key.len,
                     (const char *)key.ptr, (unsigned long long)value, (unsigned long long)found);
             }
         }
     }
+    for (size_t cursor = 0; rt_map_next(witness->posted, &cursor, &key, &value) && !a->recycled;) {
+        if (!rt_map_get(a->actions, key, &found)) {
+            say(a, "webhook %.*s was sent and is not in the journal", (int)key.len,
+                (const char *)key.ptr);
+        }
+    }
     for (size_t cursor = 0; rt_map_next(witness->published, &cursor, &key, &value);) {
-        if (!rt_map_get(a->hashes, key, &found) || found != value) {
-            uint64_t seq = 0;
+        uint64_t seq = 0;
 
-            memcpy(&seq, key.ptr, sizeof(seq));
+        memcpy(&seq, key.ptr, sizeof(seq));
+        if (seq >= a->figures->first_seq &&
+            (!rt_map_get(a->hashes, key, &found) || found != value)) {
             say(a, "decision %llu was published and is not what the journal has",
                 (unsigned long long)seq);
         }
@@ -331,6 +351,9 @@ audit_journal(const char *dir, const br_pack *pack, const audit_witness *witness
         *maps[i] = rt_map_new();
     }
     read_all(&a, dir);
+    if (a.recycled && !witness->recycled) {
+        say(&a, "the journal begins at %llu", (unsigned long long)ret_figures->first_seq);
+    }
     check_end(&a);
     check_witness(&a, witness);
     for (size_t i = 0; i < RT_COUNT(maps); i++) {

@@ -11,6 +11,7 @@
 
 typedef struct audit_figures {
     uint64_t records;
+    uint64_t first_seq;
     uint64_t external; // producers' events
     uint64_t internal;
     uint64_t decisions;
@@ -28,6 +29,8 @@ typedef struct audit_witness {
     const rt_map *const *acked; // producers' lists: producer_key -> sequence number
     size_t acked_count;
     const rt_map *published; // sequence number (8 bytes) -> hash of the decision published
+    const rt_map *posted;    // action id -> anything
+    bool recycled; // the beginning of the journal is gone: nothing is said about it
 } audit_witness;
 
 // audit_journal reads the whole journal on the simulated disk.

@@ -6,8 +6,9 @@
 
 #include <stdbool.h>
 
-// files_load reads the packs and playbooks of the source tree into memory; exits the program when
-// they are not there.
+// files_load reads the packs and playbooks of the source tree into memory, with one change: the
+// action
+// open_case goes to the webhook `shop`. Exits the program when they are not there.
 void files_load(const char *source_root);
 // files_write puts them on the simulated disk, below /packs and /playbooks.
 void files_write(void);

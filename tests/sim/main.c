@@ -79,7 +79,7 @@ print_result(uint64_t seed, const world_result *r)
         "seed %llu: %llu records, %llu events of producers, %llu own, %llu decisions (%llu "
         "without an agent), %llu actions; %llu power cuts, %llu kills, %llu host kills, "
         "%llu link cuts, %llu full disks, %llu failed cuts, %llu halts, %llu reloads, "
-        "%llu resent; %lld virtual ms; trace %016llx state %016llx\n",
+        "%llu resent, %llu webhooks%s; %lld virtual ms; trace %016llx state %016llx\n",
         (unsigned long long)seed, (unsigned long long)a->records, (unsigned long long)a->external,
         (unsigned long long)a->internal, (unsigned long long)a->decisions,
         (unsigned long long)a->missing, (unsigned long long)a->intents,
@@ -87,6 +87,7 @@ print_result(uint64_t seed, const world_result *r)
         (unsigned long long)r->host_kills, (unsigned long long)r->link_cuts,
         (unsigned long long)r->disk_full, (unsigned long long)r->failed_cuts,
         (unsigned long long)a->halts, (unsigned long long)r->reloads, (unsigned long long)r->resent,
+                 (unsigned long long)r->posts, r->recycled ? ", journal recycled" : "",
         (long long)r->virtual_ms, (unsigned long long)r->trace_hash,
         (unsigned long long)r->state_hash);
 }
@@ -133,6 +134,7 @@ run_seeds(uint64_t first, uint64_t count, bool told, const br_pack *pack)
     world_result r;
     audit_figures sum = {0};
     uint64_t crashes = 0;
+    uint64_t posts = 0;
     uint64_t failed = 0;
     int64_t virtual_ms = 0;
 
@@ -143,13 +145,15 @@ run_seeds(uint64_t first, uint64_t count, bool told, const br_pack *pack)
         }
         add(&sum, &r.audit);
         crashes += r.power_cuts + r.kills;
+        posts += r.posts;
         virtual_ms += r.virtual_ms;
     }
     (void)printf("%llu of %llu seeds held: %llu records, %llu decisions (%llu without an agent), "
-                 "%llu actions, %llu timers, %llu halts, %llu crashes, %lld virtual s\n",
+                 "%llu actions, %llu webhooks, %llu timers, %llu halts, %llu crashes, %lld virtual s\n",
                  (unsigned long long)(count - failed), (unsigned long long)count,
                  (unsigned long long)sum.records, (unsigned long long)sum.decisions,
                  (unsigned long long)sum.missing, (unsigned long long)sum.intents,
+                 (unsigned long long)posts,
                  (unsigned long long)sum.timers_fired, (unsigned long long)sum.halts,
                  (unsigned long long)crashes, (long long)(virtual_ms / 1000));
     return failed == 0 ? 0 : 1;

@@ -36,6 +36,8 @@
 
 #define PRODUCERS 2
 #define ORDERS 60
+#define ORDERS_RECYCLED 700 // enough to fill a small journal several times
+#define WEBHOOK_ATTEMPTS 3
 #define LIFE_MAX_MS (30 * 60 * 1000)
 #define REST_MAX_MS (3 * 60 * 1000)
 #define MONITOR_MS 5
@@ -62,6 +64,9 @@ typedef struct world {
     int64_t host_back_ms; // when a killed host starts again
     producer *producers[PRODUCERS];
     rt_map *published; // seq -> hash of a published decision
+    rt_map *posted;    // action id of a webhook -> the life of the brain that sent it
+    uint64_t life;     // counts starts
+    bool small_journal;
     int64_t halted_since_ms; // -1 when not
     int64_t mend_ms;         // when block, full disk and halt end
     bool resuming;
@@ -75,6 +80,12 @@ static const br_tenant_config tenants[PRODUCERS] = {
     {.number = 1, .name = "alpha", .utc_offset_ms = (int64_t)-5 * 3600 * 1000},
     {.number = 2, .name = "beta", .utc_offset_ms = 0},
 };
+
+static const br_webhook webhook = {.name = "shop",
+                                   .url = "https://shop.example/hook",
+                                   .key = {(const uint8_t *)"key", 3},
+                                   .timeout_ms = 3000,
+                                   .attempts = WEBHOOK_ATTEMPTS};
 
 static void say(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
 static void violated(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
@@ -180,6 +191,7 @@ start(world *w)
             violated(w, "the brain does not start: %s: %s", rt_err_name(err), rt_err_detail());
         }
     }
+    w->life++;
     if (w->brain == NULL) {
         violated(w, "the brain does not start at all");
     } else {
@@ -386,6 +398,61 @@ on_publication(void *user, rt_bytes message)
     }
 }
 
+static rt_str
+webhook_id(const rt_http_request *request)
+{
+    const rt_str name = RT_STR("webhook-id: ");
+
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        rt_str header = rt_str_of(request->headers[i]);
+
+        if (rt_str_starts(header, name)) {
+            return (rt_str){header.ptr + name.len, header.len - name.len};
+        }
+    }
+    return RT_STR("");
+}
+
+static void
+draw_answer(world *w, sim_http_answer *ret_answer)
+{
+    static const sim_http_answer bad[] = {
+        {.status = 500, .retry_after_ms = -1, .delay_ms = 1},
+        {.status = 429, .retry_after_ms = 700, .delay_ms = 1},
+        {.status = 400, .retry_after_ms = -1, .delay_ms = 1},
+        {.status = 200, .retry_after_ms = -1, .delay_ms = 20000},
+        {.err = RT_ECLOSED, .retry_after_ms = -1, .delay_ms = 5},
+        {.status = 200, .retry_after_ms = -1, .delay_ms = 900},
+    };
+
+    if (!w->calm && rt_rng_chance(&w->rng, 0.4)) {
+        *ret_answer = bad[rt_rng_below(&w->rng, RT_COUNT(bad))];
+    }
+}
+
+// The receiver of webhooks. One life of the brain sends one webhook; the next must not do so again.
+static void
+on_post(void *user, const rt_http_request *request, sim_http_answer *ret_answer)
+{
+    world *w = user;
+    rt_str id = webhook_id(request);
+    uint64_t life = w->life;
+
+    w->result->posts++;
+    if (id.len == 0) {
+        violated(w, "a webhook without an id");
+    }
+    (void)rt_map_get(w->posted, rt_bytes_of_str(id), &life); // stays when it is new
+    if (life != w->life) {
+        violated(w, "webhook %.*s was sent again after a restart", RT_STR_ARG(id));
+    }
+    if (is_halted(w) && sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS) {
+        violated(w, "webhook %.*s was sent while halted", RT_STR_ARG(id));
+    }
+    (void)rt_map_put(w->posted, rt_bytes_of_str(id), life); // or the same again
+    draw_answer(w, ret_answer);
+}
+
 static void
 on_resumed(void *user, rt_err err, rt_bytes body, bool last)
 {
@@ -578,6 +645,10 @@ check_replay(world *w, const char *when)
 
     rt_diag_free(diag);
     w->result->state_hash = state;
+    if (err == RT_ESTALE && w->small_journal) {
+        w->result->recycled = true;
+        return; // no beginning, no replay
+    }
     if (err != RT_OK) {
         violated(w, "%s: the journal cannot be replayed: %s: %s", when, rt_err_name(err),
                  rt_err_detail());
@@ -604,7 +675,11 @@ static void
 check_journal(world *w)
 {
     const rt_map *acked[PRODUCERS];
-    audit_witness witness = {.acked = acked, .acked_count = PRODUCERS, .published = w->published};
+    audit_witness witness = {.acked = acked,
+                             .acked_count = PRODUCERS,
+                             .published = w->published,
+                             .posted = w->posted,
+                             .recycled = w->small_journal};
     char text[AUDIT_TEXT_MAX];
 
     for (int i = 0; i < PRODUCERS; i++) {
@@ -629,6 +704,7 @@ configure(world *w)
 {
     static const int64_t deadlines_ms[] = {60, 300, 1000};
 
+    w->small_journal = rt_rng_chance(&w->rng, 0.05);
     w->zones[1] = tenants[0].utc_offset_ms;
     w->host_entry = (br_host_entry){.name = "inside", .url = LINK_URL};
     for (size_t i = 0; i < agents_registry_count; i++) {
@@ -638,7 +714,7 @@ configure(world *w)
         .pack = w->pack,
         .data_dir = DATA_DIR,
         .segment_bytes = 1024 * 1024,
-        .journal_max_bytes = 1024ull * 1024 * 1024,
+        .journal_max_bytes = (w->small_journal ? 4ull : 1024ull) * 1024 * 1024,
         .sync = true,
         .store_map_bytes = 256ull * 1024 * 1024,
         .cut_every_ms = between(w, 10, 400),
@@ -665,6 +741,9 @@ configure(world *w)
         .limits = {.message_bytes_max = 1024 * 1024, .connections_max = 16, .inflight_max = 16},
         .hosts = &w->host_entry,
         .host_count = 1,
+        .webhooks = &webhook,
+        .webhook_count = 1,
+        .http = {.inflight_max = 4},
         .halt_file = HALT_FILE,
         .playbook_dir = PLAYBOOK_DIR,
         .build = "sim"};
@@ -710,7 +789,7 @@ start_producers(world *w)
                                   .tenant = tenants[i].name,
                                   .tenant_number = tenants[i].number,
                                   .seed = w->seed,
-                                  .orders = ORDERS,
+                                  .orders = w->small_journal ? ORDERS_RECYCLED : ORDERS,
                                   .pause_max_ms = rt_rng_chance(&w->rng, 0.5) ? 1 : 40,
                                   .faults = {rough, rough, rough, rough},
                                   .on_wrong = on_wrong,
@@ -733,6 +812,8 @@ open_world(world *w)
     sim_set_wall_ms(gen_defaults().last_day * 86400000 + WALL_AFTER_EVENTS_MS);
     draw_weather(w);
     w->published = rt_map_new();
+    w->posted = rt_map_new();
+    sim_http_handler(on_post, w);
     w->client_loop = rt_loop_new();
     w->monitor = rt_timer_new(w->client_loop, on_monitor, w);
     rt_timer_start(w->monitor, MONITOR_MS, MONITOR_MS);
@@ -751,7 +832,25 @@ close_world(world *w)
     end_brain(w);
     rt_timer_free(w->monitor);
     rt_map_free(w->published);
+    rt_map_free(w->posted);
     rt_loop_free(w->client_loop);
+}
+
+// Nothing was under way: what is recovered is what was there, but for the record of the start.
+static void
+crash_at_rest(world *w)
+{
+    uint64_t before = br_state_hash(br_brain_state(w->brain));
+    uint64_t seq = br_brain_state(w->brain)->applied_seq;
+
+    die(w, rt_rng_chance(&w->rng, 0.5));
+    start(w);
+    come_to_rest(w);
+    if (w->result->held && w->config.clock_from_events &&
+        br_brain_state(w->brain)->applied_seq == seq + 1 &&
+        br_state_hash(br_brain_state(w->brain)) != before) {
+        violated(w, "a restart at rest changed the state");
+    }
 }
 
 void
@@ -772,9 +871,7 @@ world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_resul
         check_replay(w, "at rest");
     }
     if (ret_result->held) {
-        die(w, rt_rng_chance(&w->rng, 0.5));
-        start(w);
-        come_to_rest(w);
+        crash_at_rest(w);
     }
     if (ret_result->held) {
         check_replay(w, "after a last crash");

@@ -23,6 +23,8 @@ typedef struct world_result {
     uint64_t failed_cuts;
     uint64_t reloads;
     uint64_t resent; // requests
+    uint64_t posts;  // webhook requests
+    bool recycled;   // the journal was so small that its beginning is gone
     int64_t virtual_ms;
 } world_result;
 

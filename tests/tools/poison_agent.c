@@ -1,8 +1,9 @@
 // poison_agent: a host with one agent that cannot take certain events, for tests of supervision.
 //
 // usage: poison_agent HOST URL PACK_DIR...
-// The agent is named `anomaly`, so that the configuration of a daemon may name it. It fails on orders
-// whose subject begins with "order/poison" and proposes to tell an operator about every other one.
+// The agent is named `anomaly`, so that the configuration of a daemon may name it. It fails on
+// orders whose subject begins with "order/poison" and proposes to tell an operator about every
+// other one.
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>

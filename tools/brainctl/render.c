@@ -360,7 +360,7 @@ ctl_number(rt_text *out, double value)
 {
     double size = fabs(value);
     if (value == floor(value) && size < 1e15) {
-        rt_text_printf(out, "%.0f", value == 0 ? 0 : value); // never "-0"
+        rt_text_printf(out, "%.0f", value + 0.0); // -0 + 0 is 0; clang 14 drops a test for it
     } else if (size >= 1000) {
         rt_text_printf(out, "%.1f", value);
     } else {
