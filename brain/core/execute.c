@@ -79,7 +79,7 @@ write_outcome(rt_mpw *data, const br_intent *intent, const char *status, uint32_
     rt_mpw_cstr(data, "attempts");
     rt_mpw_u64(data, attempts);
     rt_mpw_cstr(data, "detail");
-    rt_mpw_str(data, (rt_str){detail, RT_MIN(strlen(detail), 500)});
+    rt_mpw_str(data, rt_utf8_whole((rt_str){detail, RT_MIN(strlen(detail), 500)}));
 }
 
 static void

@@ -417,7 +417,8 @@ take_failure(br_brain *brain, const msg_failure *failure)
     rt_mpw_cstr(&data, "ref");
     rt_mpw_str(&data, text);
     rt_mpw_cstr(&data, "cause");
-    rt_mpw_str(&data, (rt_str){failure->cause.ptr, RT_MIN(failure->cause.len, 500)});
+    rt_str cause = {failure->cause.ptr, RT_MIN(failure->cause.len, 500)};
+    rt_mpw_str(&data, rt_utf8_whole(cause));
     rt_mpw_cstr(&data, "attempts");
     rt_mpw_u64(&data, failure->attempts);
     br_internal_event event = {.type = "message.dead_lettered",

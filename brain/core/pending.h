@@ -12,6 +12,7 @@
 
 #define BR_PENDING_MAX 16384
 #define BR_PENDING_RESERVE 2048 // kept free of producers' events for those the brain makes itself
+#define BR_CONSULTATION_BYTES_MAX (512u * 1024) // of one event's playbooks; more is not looked at
 #define BR_PENDING_BYTES (64u * 1024 * 1024)
 
 typedef struct br_undecided {

@@ -76,7 +76,9 @@ consult(replaying *r, rt_bytes *ret_consultation)
     rt_err err = br_playbooks_consult(r->state->playbooks, r->situation, r->arena, &consultation);
     if (err == RT_OK && consultation.consulted.count > 0) {
         rt_msg_encode(&msg_consultation_def, &consultation, &r->scratch);
-        *ret_consultation = rt_mpw_view(&r->scratch);
+        if (!r->scratch.failed && r->scratch.len <= BR_CONSULTATION_BYTES_MAX) {
+            *ret_consultation = rt_mpw_view(&r->scratch);
+        }
     }
     return err;
 }

@@ -37,6 +37,10 @@ br__consult(br_brain *brain, const br_situation *situation)
         return (rt_bytes){NULL, 0};
     }
     rt_msg_encode(&msg_consultation_def, &consultation, &brain->scratch);
+    if (brain->scratch.failed || brain->scratch.len > BR_CONSULTATION_BYTES_MAX) {
+        brain->metrics.consult_failed++;
+        return (rt_bytes){NULL, 0};
+    }
     return rt_mpw_view(&brain->scratch);
 }
 

@@ -258,6 +258,20 @@ class IngestTest(harness.Case):
         self.assertGreater(rejects, 0)
         self.assertLessEqual(rejects, 100 * seconds)
 
+    def test_counters_say_what_came_in(self):
+        def counters():
+            return self.brain.command("status")[-1]["metrics"]
+        before = counters()
+        self.client.ask([order("count-1"), order("count-2"), order("count-1"),
+                         with_data("count-3", value=-1)])
+        self.client.call(b"\xc1")
+        after = counters()
+        grown = {name: after[name] - before[name] for name in
+                 ("messages_in", "events_in", "events_duplicate", "events_rejected",
+                  "messages_rejected")}
+        self.assertEqual(grown, {"messages_in": 2, "events_in": 2, "events_duplicate": 1,
+                                 "events_rejected": 2, "messages_rejected": 1})
+
     # --- the door itself ---
 
     def test_door_survives_connections_that_say_nothing(self):

@@ -279,13 +279,17 @@ rt_str
 ledger_reason(rt_str why)
 {
     static const char in_flight[] = " is in flight on ";
-    const char *found = why.len > 0 ? memmem(why.ptr, why.len, in_flight, strlen(in_flight)) : NULL;
-    const char *colon = why.len > 0 ? memchr(why.ptr, ':', why.len) : NULL;
-    const char *quote = why.len > 0 ? memchr(why.ptr, '\'', why.len) : NULL;
+    const char *colon = NULL;
+    const char *quote = NULL;
 
-    if (found != NULL) {
+    if (why.len == 0 || why.ptr == NULL) {
+        return why;
+    }
+    if (memmem(why.ptr, why.len, in_flight, sizeof(in_flight) - 1) != NULL) {
         return RT_STR("in flight");
     }
+    colon = memchr(why.ptr, ':', why.len);
+    quote = memchr(why.ptr, '\'', why.len);
     if (quote != NULL && (colon == NULL || quote < colon)) {
         return why; // names an argument or a target: the whole of it says what is wrong
     }
