@@ -11,6 +11,11 @@
 //
 // A statistic is added with the value that its parents had just before, so that the order of
 // additions within one function matters; do not move the parents up.
+//
+// What features mean in a new operation is not known. So together they count by n / (n +
+// EVIDENCE_ORDERS) of the n outcomes learned so far: the first forecasts are the rate of late
+// orders, which the bias finds soon. Promises are measured against the shop's usual one, and how
+// generous that is counts by evidence too: the deliveries that are known first are the quick ones.
 #include "agents/logistics/delay_model.h"
 
 #include <math.h>
@@ -26,6 +31,8 @@
 #define TRANSIT_DAYS_MIN 0.5
 #define USUAL_PRICE 85.0 // what an order typically costs in the money that features are scaled to
 #define FEATURE_LIMIT 4.0
+#define EVIDENCE_ORDERS (30.0 * LOGISTICS_FEATURES) // outcomes that weigh as much as not knowing
+#define USUAL_SLACK 0.8                             // ln(promised by expected days) elsewhere
 
 // How fast a statistic forgets, what is believed before, and how many observations that is worth.
 typedef struct prior {
@@ -49,9 +56,11 @@ static const prior late_state = {DAYS(365), 0, 20};      // towards late_all
 static const prior late_seller = {DAYS(365), 0, 10};     // towards late_all
 static const prior late_carrier = {DAYS(365), 0, 10};    // towards late_all
 static const prior late_lane = {DAYS(365), 0, 10};       // towards the carrier's
-static const prior found_open = {DAYS(180), 0.5, 10};    // share of overdue that arrive, unshipped
-static const prior found_shipped = {DAYS(180), 0.9, 10}; // the same when the carrier had it
-static const prior price_all = {DAYS(90), 0, 0};         // ln(goods value)
+// Orders get lost evenly, but lateness comes in waves: the share of one in both moves in weeks.
+static const prior found_open = {DAYS(30), 0.5, 10};    // share of overdue that arrive, unshipped
+static const prior found_shipped = {DAYS(30), 0.9, 10}; // the same when the carrier had it
+static const prior price_all = {DAYS(90), 0, 0};        // ln(goods value)
+static const prior promise_all = {DAYS(60), 0, 0};      // ln(days)
 
 // Rows of the statistics table.
 typedef struct everyone_row {
@@ -63,6 +72,7 @@ typedef struct everyone_row {
     br_decayed late;
     br_decayed found[2]; // [1]: the carrier had it
     br_decayed price;
+    br_decayed promise;
 } everyone_row;
 
 typedef struct seller_row {
@@ -113,7 +123,7 @@ static const struct {
     [PROMISE_LENGTH] = {"promise_length", 0},
     [STATE_BACKLOG] = {"state_backlog", 0.3},
     [STATE_LATE] = {"state_late_rate", 0.3},
-    [SELLER_LATE] = {"seller_late_rate", 0},
+    [SELLER_LATE] = {"seller_late_rate", 0.3},
     [HANDOVER_LATE] = {"seller_late_handover", 0.3},
     [HANDLING_TREND] = {"handling_trend", 0},
     [TRANSIT_TREND] = {"transit_trend", 0},
@@ -332,6 +342,51 @@ features_of_rates(const logistics_delay_model *model, rt_tenant tenant,
     }
 }
 
+static double
+evidence_of(double outcomes)
+{
+    return outcomes / (outcomes + EVIDENCE_ORDERS);
+}
+
+static double
+promised_days(const logistics_purchase *purchase)
+{
+    return fmax(days_between(purchase->created_at_ms, purchase->promised_at_ms), 1.0);
+}
+
+// How promise, handling and transit compare with each other and with what is usual here; returns
+// how far ln(transit days) to there lies from the average.
+static double
+features_of_times(const logistics_delay_model *model, rt_tenant tenant,
+                  const logistics_purchase *purchase, const everyone_row *all,
+                  const seller_row *seller, const state_row *state, double *x)
+{
+    const logistics_parties *parties = &purchase->parties;
+    int64_t at_ms = purchase->created_at_ms;
+    double handling = mean_of(&all->handling, &handling_all, at_ms);
+    double transit = mean_of(&all->transit, &transit_all, at_ms);
+    double shift = transit_state_mean(model, tenant, parties, state, at_ms);
+    double promise = log(promised_days(purchase));
+    double promise_usual = mean_to(&all->promise, &promise_all, at_ms, promise);
+    double known = evidence_of(br_decayed_weight(&all->late, at_ms, late_all.half_life_ms));
+    double slack;
+    double slack_usual;
+    single_row route;
+
+    read_row(model, route_key(tenant, parties), &route, sizeof(route));
+    shift += mean_of(&route.value, &transit_route, at_ms);
+    slack = promise - log(exp(handling + mean_of(&seller->handling, &handling_seller, at_ms)) +
+                          exp(transit + shift) + 0.5);
+    slack_usual = promise_usual - log(exp(handling) + exp(transit) + 0.5);
+    x[PROMISE_SLACK] = (slack - slack_usual + known * (slack_usual - USUAL_SLACK)) / 0.4;
+    x[PROMISE_LENGTH] = (promise - promise_usual) / 0.4;
+    x[HANDLING_TREND] =
+        (mean_to(&all->handling_week, &handling_week, at_ms, handling) - handling) / 0.15;
+    x[TRANSIT_TREND] =
+        (mean_to(&all->transit_week, &transit_week, at_ms, transit) - transit) / 0.15;
+    return shift;
+}
+
 static bool
 is_weekend(int64_t local_ms)
 {
@@ -346,37 +401,20 @@ logistics_delay_features(const logistics_delay_model *model, rt_tenant tenant,
                          double ret_features[LOGISTICS_FEATURES], double *ret_shift)
 {
     const logistics_parties *parties = &purchase->parties;
-    int64_t at_ms = purchase->created_at_ms;
-    double promise = fmax(days_between(at_ms, purchase->promised_at_ms), 1.0);
     double x[LOGISTICS_FEATURES] = {0};
-    double handling;
-    double transit;
-    double shift;
-    double expected;
+    double shift = 0;
     everyone_row all;
     seller_row seller;
     state_row state;
-    single_row route;
 
     read_row(model, everyone_key(tenant), &all, sizeof(all));
     read_row(model, seller_key(tenant, parties), &seller, sizeof(seller));
     read_row(model, state_key(tenant, parties), &state, sizeof(state));
-    read_row(model, route_key(tenant, parties), &route, sizeof(route));
-    handling = mean_of(&all.handling, &handling_all, at_ms);
-    transit = mean_of(&all.transit, &transit_all, at_ms);
-    shift = transit_state_mean(model, tenant, parties, &state, at_ms) +
-            mean_of(&route.value, &transit_route, at_ms);
-    expected = exp(handling + mean_of(&seller.handling, &handling_seller, at_ms)) +
-               exp(transit + shift) + 0.5;
-    x[PROMISE_SLACK] = (log(promise / expected) - 0.8) / 0.4;
-    x[PROMISE_LENGTH] = log(promise / 23) / 0.4;
-    x[HANDLING_TREND] =
-        (mean_to(&all.handling_week, &handling_week, at_ms, handling) - handling) / 0.15;
-    x[TRANSIT_TREND] = (mean_to(&all.transit_week, &transit_week, at_ms, transit) - transit) / 0.15;
+    shift = features_of_times(model, tenant, purchase, &all, &seller, &state, x);
     if (parties->seller_state.len > 0 && parties->state.len > 0) {
         x[SAME_STATE] = (rt_str_equal(parties->seller_state, parties->state) ? 1 : 0) - 0.35;
     }
-    x[WEEKEND] = (is_weekend(at_ms + purchase->utc_offset_ms) ? 1 : 0) - 0.4;
+    x[WEEKEND] = (is_weekend(purchase->created_at_ms + purchase->utc_offset_ms) ? 1 : 0) - 0.4;
     features_of_goods(model, purchase, &all, x);
     features_of_rates(model, tenant, purchase, &all, &seller, &state, x);
     for (size_t i = 0; i < LOGISTICS_FEATURES; i++) {
@@ -445,17 +483,31 @@ logistics_delay_check(const logistics_delay_model *model)
     return RT_OK;
 }
 
+// What the learner sees of features: as much as it has evidence for.
+static void
+weigh_features(const br_online_logistic *learner, const double features[LOGISTICS_FEATURES],
+               double ret_weighed[LOGISTICS_FEATURES])
+{
+    double evidence = evidence_of((double)learner->update_count);
+
+    for (size_t i = 0; i < LOGISTICS_FEATURES; i++) {
+        ret_weighed[i] = evidence * features[i];
+    }
+}
+
 rt_err
 logistics_delay_predict(const logistics_delay_model *model, rt_tenant tenant,
                         const double features[LOGISTICS_FEATURES], logistics_risk *ret_risk)
 {
     br_online_logistic *learner = NULL;
     br_online_logistic_forecast forecast;
+    double weighed[LOGISTICS_FEATURES];
     logistics_risk risk;
     rt_err err = edit_learner(model, tenant, &learner);
 
     if (err == RT_OK) {
-        err = br_online_logistic_predict(learner, features, LOGISTICS_FEATURES, &forecast,
+        weigh_features(learner, features, weighed);
+        err = br_online_logistic_predict(learner, weighed, LOGISTICS_FEATURES, &forecast,
                                          risk.contributions);
     }
     if (err == RT_OK) {
@@ -477,13 +529,17 @@ logistics_delay_reset(const logistics_delay_model *model, rt_tenant tenant)
 // --- what happened ---
 
 rt_err
-logistics_delay_priced(const logistics_delay_model *model, rt_tenant tenant, int64_t at_ms,
-                       double value)
+logistics_delay_placed(const logistics_delay_model *model, rt_tenant tenant,
+                       const logistics_purchase *purchase)
 {
+    int64_t at_ms = purchase->created_at_ms;
+    double promise = log(promised_days(purchase));
     everyone_row *all = edit_row(model, everyone_key(tenant), sizeof(*all));
+    rt_err err = all != NULL ? add(&all->promise, &promise_all, at_ms, promise, 1) : RT_OK;
 
-    return all != NULL && value > 0 ? add(&all->price, &price_all, at_ms, log(fmax(value, 1)), 1)
-                                    : RT_OK;
+    return err == RT_OK && all != NULL && purchase->value > 0
+               ? add(&all->price, &price_all, at_ms, log(fmax(purchase->value, 1)), 1)
+               : err;
 }
 
 rt_err
@@ -573,14 +629,6 @@ logistics_delay_delivered(const logistics_delay_model *model, rt_tenant tenant,
     return err;
 }
 
-static double
-label_weight(const everyone_row *all, int64_t at_ms, bool late, bool shipped)
-{
-    return late ? mean_of(&all->found[shipped ? 1 : 0], shipped ? &found_shipped : &found_open,
-                          at_ms)
-                : 1.0;
-}
-
 static rt_err
 add_carrier_label(const logistics_delay_model *model, rt_tenant tenant,
                   const logistics_parties *parties, int64_t at_ms, double y, double weight)
@@ -620,18 +668,22 @@ logistics_delay_label(const logistics_delay_model *model, rt_tenant tenant,
                       int64_t at_ms, bool late, bool shipped)
 {
     br_online_logistic *learner = NULL;
+    double weighed[LOGISTICS_FEATURES];
+    double weight = 1;
     everyone_row all;
-    double weight;
     rt_err err;
 
-    read_row(model, everyone_key(tenant), &all, sizeof(all));
-    weight = label_weight(&all, at_ms, late, shipped);
+    if (late) {
+        read_row(model, everyone_key(tenant), &all, sizeof(all));
+        weight = mean_of(&all.found[shipped], shipped ? &found_shipped : &found_open, at_ms);
+    }
     err = add_label(model, tenant, parties, at_ms, late ? 1 : 0, weight);
     if (err == RT_OK) {
         err = edit_learner(model, tenant, &learner);
     }
     if (err == RT_OK) {
-        err = br_online_logistic_update(learner, features, LOGISTICS_FEATURES, late, weight, at_ms);
+        weigh_features(learner, features, weighed);
+        err = br_online_logistic_update(learner, weighed, LOGISTICS_FEATURES, late, weight, at_ms);
     }
     return err;
 }

@@ -5,7 +5,8 @@
 // one online logistic regression over features made of them. Everything is told with the time at
 // which it happened; a forecast uses only what was told before. The labels rule: an order is in
 // time when it was delivered by its promise, late when its promise passed without a delivery, and
-// nothing else.
+// nothing else; either is told when the promise passes, no sooner.
+// While few outcomes are known a forecast is little more than the rate of late orders.
 #ifndef CEREBRO_AGENTS_LOGISTICS_DELAY_MODEL_H
 #define CEREBRO_AGENTS_LOGISTICS_DELAY_MODEL_H
 
@@ -73,9 +74,9 @@ rt_err logistics_delay_predict(const logistics_delay_model *model, rt_tenant ten
                                const double features[LOGISTICS_FEATURES],
                                logistics_risk *ret_risk) RT_MUST_USE;
 
-// logistics_delay_priced tells the goods value of an order, for the scale of money.
-rt_err logistics_delay_priced(const logistics_delay_model *model, rt_tenant tenant, int64_t at_ms,
-                              double value) RT_MUST_USE;
+// logistics_delay_placed tells what an order costs and promises, for what is usual here.
+rt_err logistics_delay_placed(const logistics_delay_model *model, rt_tenant tenant,
+                              const logistics_purchase *purchase) RT_MUST_USE;
 
 // logistics_delay_shipped tells that the carrier took the order; ship_by_ms 0 = no such limit.
 rt_err logistics_delay_shipped(const logistics_delay_model *model, rt_tenant tenant,

@@ -79,7 +79,7 @@ rt_err logistics__warn(logistics__turn *t, const logistics_delay *delay) RT_MUST
 // logistics__set_timer sets the order's timer to its next stage.
 rt_err logistics__set_timer(const logistics__turn *t) RT_MUST_USE;
 // logistics__pass_stages passes every stage that lies before `now_ms`; *ret_overdue tells that the
-// promise was one of them. The order may be gone afterwards.
+// promise was one of them and found the order open. The order may be gone afterwards.
 rt_err logistics__pass_stages(logistics__turn *t, int64_t now_ms, bool *ret_overdue) RT_MUST_USE;
 // logistics__catch_up passes stages before an event that finds the order still open, and speaks of
 // an overdue promise.

@@ -101,7 +101,7 @@ on_created(br_agent *self, void *state, const rt_event *event)
         err = logistics_say_risk(logistics__speaker_of(&t), &risk, features);
     }
     if (err == RT_OK) {
-        err = logistics_delay_priced(&t.st->model, event->tenant, event->time_ms, purchase.value);
+        err = logistics_delay_placed(&t.st->model, event->tenant, &purchase);
     }
     if (err != RT_OK) {
         return err;
@@ -172,29 +172,19 @@ learn_times(logistics__turn *t)
     return err;
 }
 
-// Learns the outcome, which is the label unless the promise had passed before.
+// Learns that the order arrived; whether it came in time is learned when its promise passes.
 static rt_err
-learn_outcome(logistics__turn *t)
+learn_arrival(logistics__turn *t)
 {
-    logistics_order *order = t->order;
+    const logistics_order *order = t->order;
     logistics_parties parties = logistics_order_parties(order);
     rt_str city = logistics_order_text(order, LOGISTICS_CITY);
     rt_err err = logistics_carriers_attempt(&t->st->carriers, t->event->tenant, parties.carrier,
                                             city, order->delivered_at_ms, false);
 
-    if (err != RT_OK) {
-        return err;
-    }
-    if (order->label == LOGISTICS_LABEL_LATE) {
-        return logistics_delay_found(&t->st->model, t->event->tenant, order->delivered_at_ms,
-                                     order->shipped_at_ms != 0, true);
-    }
-    order->label = LOGISTICS_LABEL_IN_TIME;
-    err = logistics_delay_label(&t->st->model, t->event->tenant, &parties, order->features,
-                                order->delivered_at_ms, false, order->shipped_at_ms != 0);
-    if (err == RT_OK) {
-        err = logistics_carriers_result(&t->st->carriers, t->event->tenant, parties.carrier, city,
-                                        order->delivered_at_ms, true);
+    if (err == RT_OK && order->label == LOGISTICS_LABEL_LATE) {
+        err = logistics_delay_found(&t->st->model, t->event->tenant, order->delivered_at_ms,
+                                    order->shipped_at_ms != 0, true);
     }
     return err;
 }
@@ -214,9 +204,9 @@ on_delivered(br_agent *self, void *state, const rt_event *event)
     t.order->delivered_at_ms = RT_MAX(event->time_ms, 1);
     err = learn_times(&t);
     if (err == RT_OK) {
-        err = learn_outcome(&t);
+        err = learn_arrival(&t);
     }
-    if (t.order->stage != LOGISTICS_STAGE_HALF) { // else the half-way timer has to come first
+    if (t.order->stage == LOGISTICS_STAGE_LOST) { // else half-way and promise have to come first
         t.order->stage = LOGISTICS_STAGE_DROP;
     }
     return err == RT_OK ? logistics__set_timer(&t) : err;
@@ -234,7 +224,7 @@ on_cancelled(br_agent *self, void *state, const rt_event *event)
         return RT_OK;
     }
     err = logistics__pass_stages(&t, event->time_ms, &is_overdue);
-    if (err == RT_OK && t.order != NULL) {
+    if (err == RT_OK && logistics__is_open(&t)) { // what was delivered still has to teach it
         logistics_order_del(t.st->orders, event->tenant, t.id);
         err = br_timer_set(self, t.id, 0, event->subject);
     }

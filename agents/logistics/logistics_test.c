@@ -147,10 +147,13 @@ test_delivery_in_time_teaches_in_time_and_says_nothing(void **state)
     ship(&d, "order/1", T0 + 6 * HOUR_MS, "tcc");
     deliver(&d, "order/1", T0 + 2 * DAY_MS, "tcc");
     CHECK_U64(d.proposals + d.emissions, 0);
+    create(&d, "order/2", T0 + 3 * DAY_MS - 1, T0 + 6 * DAY_MS, "tcc");
+    CHECK_NEAR(risk_said(&d), before, 1e-9); // a late one could not be known yet either
 
-    create(&d, "order/2", T0 + 2 * DAY_MS + 1, T0 + 5 * DAY_MS, "tcc");
-    CHECK_TRUE(risk_said(&d) < before - 0.01);
-    drive_until(&d, T0 + 4 * DAY_MS); // past the first one's promise
+    create(&d, "order/3", T0 + 3 * DAY_MS + 1, T0 + 6 * DAY_MS, "tcc");
+    CHECK_TRUE(risk_said(&d) < before - 0.005);
+    CHECK_U64(((const msg_prediction *)d.last.predictions.items)[0].version, 1);
+    drive_until(&d, T0 + 4 * DAY_MS);
     CHECK_U64(d.emissions, 0);
     drive_close(&d);
 }
@@ -403,6 +406,21 @@ test_cancelled_order_is_vetoed_and_forgotten(void **state)
     drive_close(&d);
 }
 
+static void
+test_order_cancelled_after_its_delivery_still_teaches_in_time(void **state)
+{
+    drive d;
+
+    (void)state;
+    drive_open(&d, agents, 1, NULL);
+    create(&d, "order/a", T0, T0 + 3 * DAY_MS, "tcc");
+    deliver(&d, "order/a", T0 + DAY_MS, "tcc");
+    drive_event(&d, "order.cancelled", "order/a", T0 + DAY_MS + HOUR_MS);
+    create(&d, "order/b", T0 + 4 * DAY_MS, T0 + 6 * DAY_MS, "tcc");
+    CHECK_U64(((const msg_prediction *)d.last.predictions.items)[0].version, 1);
+    drive_close(&d);
+}
+
 // An order that is followed has one timer.
 static void
 test_orders_are_forgotten_after_their_time(void **state)
@@ -525,6 +543,7 @@ main(void)
         cmocka_unit_test(test_carriers_own_late_estimate_is_believed),
         cmocka_unit_test(test_failed_attempt_is_rescheduled_and_warns_when_too_late),
         cmocka_unit_test(test_cancelled_order_is_vetoed_and_forgotten),
+        cmocka_unit_test(test_order_cancelled_after_its_delivery_still_teaches_in_time),
         cmocka_unit_test(test_orders_are_forgotten_after_their_time),
         cmocka_unit_test(test_model_reset_forgets_what_was_learned),
         cmocka_unit_test(test_tenants_learn_apart),

@@ -4,6 +4,10 @@
 // promise, 45 days overdue, a day after it was resolved. What a stage means is done at its own time
 // even when the timer comes late: every event of the order first passes the stages that lie behind
 // it, so that the result does not depend on how punctual timers are.
+//
+// The promise is the moment at which an order teaches whether it came in time, also when it was
+// delivered long before: taught at their deliveries, the quick ones would be known before any late
+// one can be, and a new operation would look as if it were never late.
 #include "agents/logistics/internal.h"
 
 #include "runtime/base/check.h"
@@ -176,27 +180,27 @@ static rt_err
 pass_half(logistics__turn *t)
 {
     logistics_parties parties = logistics_order_parties(t->order);
-    bool open = logistics__is_open(t);
 
-    t->order->stage = open ? LOGISTICS_STAGE_PROMISE : LOGISTICS_STAGE_DROP;
+    t->order->stage = LOGISTICS_STAGE_PROMISE;
     return logistics_delay_half(&t->st->model, t->event->tenant, &parties,
-                                logistics_order_half_ms(t->order), open);
+                                logistics_order_half_ms(t->order), logistics__is_open(t));
 }
 
 static rt_err
 pass_promise(logistics__turn *t)
 {
     logistics_parties parties = logistics_order_parties(t->order);
+    bool late = logistics__is_open(t);
     rt_err err;
 
-    t->order->stage = LOGISTICS_STAGE_LOST;
-    t->order->label = LOGISTICS_LABEL_LATE;
+    t->order->stage = late ? LOGISTICS_STAGE_LOST : LOGISTICS_STAGE_DROP;
+    t->order->label = late ? LOGISTICS_LABEL_LATE : LOGISTICS_LABEL_IN_TIME;
     err = logistics_delay_label(&t->st->model, t->event->tenant, &parties, t->order->features,
-                                t->order->promised_at_ms, true, t->order->shipped_at_ms != 0);
+                                t->order->promised_at_ms, late, t->order->shipped_at_ms != 0);
     if (err == RT_OK) {
         err = logistics_carriers_result(&t->st->carriers, t->event->tenant, parties.carrier,
                                         logistics_order_text(t->order, LOGISTICS_CITY),
-                                        t->order->promised_at_ms, false);
+                                        t->order->promised_at_ms, !late);
     }
     return err;
 }
@@ -225,8 +229,8 @@ logistics__pass_stages(logistics__turn *t, int64_t now_ms, bool *ret_overdue)
             err = pass_half(t);
             break;
         case LOGISTICS_STAGE_PROMISE:
+            *ret_overdue = logistics__is_open(t);
             err = pass_promise(t);
-            *ret_overdue = true;
             break;
         case LOGISTICS_STAGE_LOST:
             err = pass_lost(t);

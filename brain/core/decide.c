@@ -204,8 +204,8 @@ playbook_won(const deciding *d, rt_str id)
     return won_any(d, (rt_str){agent, (size_t)RT_MIN(len, (int)sizeof(agent) - 1)});
 }
 
-// A throttle counts what was done, not what was wished: a playbook whose actions all lost, were refused
-// or are in shadow may ask again.
+// A throttle counts what was done, not what was wished: a playbook whose actions all lost, were
+// refused or are in shadow may ask again.
 static void
 give_back_throttles(deciding *d)
 {

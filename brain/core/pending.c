@@ -13,6 +13,7 @@ struct br_pending {
     size_t head; // first used byte
     size_t tail; // next free byte
     size_t answered[64]; // per host: items counted from `first` that were looked at already
+    unsigned hosts;      // one more than the highest host that ever answered
 };
 
 br_pending *
@@ -111,7 +112,7 @@ br_pending_pop(br_pending *pending)
     pending->head = pending->items[pending->first].ring_end;
     pending->first = (pending->first + 1) % BR_PENDING_MAX;
     pending->count--;
-    for (size_t h = 0; h < RT_COUNT(pending->answered); h++) {
+    for (unsigned h = 0; h < pending->hosts; h++) {
         pending->answered[h] -= pending->answered[h] > 0;
     }
 }
@@ -136,6 +137,7 @@ void
 br_pending_answered(br_pending *pending, unsigned host, uint64_t upto_seq)
 {
     RT_ASSERT(host < RT_COUNT(pending->answered));
+    pending->hosts = RT_MAX(pending->hosts, host + 1);
     size_t i = pending->answered[host];
     for (; i < pending->count; i++) {
         br_undecided *item = &pending->items[(pending->first + i) % BR_PENDING_MAX];

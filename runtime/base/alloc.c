@@ -1,6 +1,5 @@
 #include "runtime/base/alloc.h"
 
-#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,15 +12,7 @@
 // second kind can be made to fail by a test. A request of 0 bytes is served as 1, so that NULL
 // always means failure.
 
-//
-// glibc gives large blocks back to the kernel when they are freed, and each thread's own heap grows
-// by a system call a page: a turn that takes and frees a megabyte then pays for 256 page faults.
-// rt_alloc_keep turns both off; measured, it saves a third of the daemon's CPU time under load.
-
 #define VECTOR_ALIGN 64
-#define KEEP_BYTES (512 * 1024 * 1024)
-#define MMAP_BYTES (32 * 1024 * 1024) // glibc takes no larger threshold
-#define GROW_BYTES (4 * 1024 * 1024)
 
 // Countdown to the failing rt_try_alloc; 0 = none. Relaxed and alone: it guards no other data.
 static _Atomic uint64_t fail_countdown;
@@ -92,16 +83,6 @@ void
 rt_free(void *ptr)
 {
     free(ptr);
-}
-
-void
-rt_alloc_keep(void)
-{
-    // 0 means that a setting is not known: then memory is only used as by any program
-    (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
-    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
-    (void)mallopt(M_TOP_PAD, GROW_BYTES);
 }
 
 void

@@ -30,10 +30,6 @@ void rt_free(void *ptr);
 #define rt_new(type) ((type *)rt_alloc(sizeof(type)))
 #define rt_new_array(type, count) ((type *)rt_alloc(sizeof(type) * (size_t)(count)))
 
-// rt_alloc_keep has freed memory stay with the process, for a daemon whose next turn needs as much
-// as its last; call it first in main, before there are threads.
-void rt_alloc_keep(void);
-
 // rt_alloc_fail_after makes the n-th next rt_try_alloc fail (0 = never); for tests.
 void rt_alloc_fail_after(uint64_t n);
 

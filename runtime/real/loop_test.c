@@ -191,6 +191,25 @@ test_idle_loop_makes_no_turns(void **state)
 }
 
 static void
+test_turns_of_a_user_can_be_taken_back(void **state)
+{
+    seen s = {.loop = rt_loop_new()};
+    seen gone = {.loop = s.loop};
+    rt_timer *end = rt_timer_new(s.loop, stop, &s);
+
+    (void)state;
+    rt_loop_on_turn(s.loop, count_turn, &gone);
+    rt_loop_on_turn(s.loop, count_turn, &s);
+    rt_loop_on_turn(s.loop, NULL, &gone);
+    rt_timer_start(end, 5, 0);
+    rt_loop_run(s.loop);
+
+    CHECK_TRUE(s.turns >= 1);
+    CHECK_INT(gone.turns, 0);
+    rt_loop_free(s.loop);
+}
+
+static void
 on_signal(void *user, int signo)
 {
     seen *s = user;
@@ -264,6 +283,7 @@ main(void)
         cmocka_unit_test(test_wake_from_another_thread_coalesces),
         cmocka_unit_test(test_turn_comes_after_the_last_callback_of_a_stopped_round),
         cmocka_unit_test(test_idle_loop_makes_no_turns),
+        cmocka_unit_test(test_turns_of_a_user_can_be_taken_back),
         cmocka_unit_test(test_signal_reaches_the_loop),
         cmocka_unit_test(test_loop_runs_again_after_a_stop),
         cmocka_unit_test(test_clocks_go_on_and_entropy_differs),

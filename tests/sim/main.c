@@ -149,7 +149,8 @@ run_seeds(uint64_t first, uint64_t count, bool told, const br_pack *pack)
         virtual_ms += r.virtual_ms;
     }
     (void)printf("%llu of %llu seeds held: %llu records, %llu decisions (%llu without an agent), "
-                 "%llu actions, %llu webhooks, %llu timers, %llu halts, %llu crashes, %lld virtual s\n",
+                 "%llu actions, %llu webhooks, %llu timers, %llu halts, %llu crashes, "
+                 "%lld virtual s\n",
                  (unsigned long long)(count - failed), (unsigned long long)count,
                  (unsigned long long)sum.records, (unsigned long long)sum.decisions,
                  (unsigned long long)sum.missing, (unsigned long long)sum.intents,

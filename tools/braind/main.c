@@ -344,7 +344,6 @@ check_playbooks(settings *s)
 int
 main(int argc, char **argv)
 {
-    rt_alloc_keep();
     settings_flags flags = {.config_file = default_config()};
     daemon_state *d = rt_new(daemon_state);
     bool check = false;

@@ -1,0 +1,158 @@
+#include "runtime/base/hash.h"
+#include "runtime/seam/file.h"
+#include "tests/sim/internal.h"
+
+static void
+see_decisions(world *w, rt_bytes body)
+{
+    msg_publication publication;
+    rt_arena *arena = rt_arena_new(16u * 1024 * 1024);
+    rt_mp mp = rt_mp_init(body);
+
+    if (rt_msg_decode(&msg_publication_def, &mp, arena, &publication) != RT_OK) {
+        world_violated(w, "a publication cannot be read: %s", rt_err_detail());
+    } else {
+        const msg_record *items = publication.items.items;
+
+        for (uint32_t i = 0; i < publication.items.count; i++) {
+            rt_bytes key = {(const uint8_t *)&items[i].seq, sizeof(items[i].seq)};
+
+            (void)rt_map_put(w->published, key, rt_hash64(items[i].payload, 0)); // or once more
+        }
+    }
+    rt_arena_free(arena);
+}
+
+static bool
+is_halted(const world *w)
+{
+    return w->brain != NULL && w->halted_since_ms >= 0 &&
+           br_gate_halted(br_brain_state(w->brain)->gate);
+}
+
+void
+world_on_publication(void *user, rt_bytes message)
+{
+    world *w = user;
+    const uint8_t *zero = memchr(message.ptr, 0, message.len);
+    rt_str topic = {(const char *)message.ptr, zero != NULL ? (size_t)(zero - message.ptr) : 0};
+
+    if (rt_str_starts(topic, RT_STR("decisions."))) {
+        see_decisions(w, (rt_bytes){zero + 1, message.len - topic.len - 1});
+    } else if (rt_str_starts(topic, RT_STR("actions.")) && is_halted(w) &&
+               sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS) {
+        world_violated(w, "%.*s was published while halted", RT_STR_ARG(topic));
+    }
+}
+
+static rt_str
+webhook_id(const rt_http_request *request)
+{
+    const rt_str name = RT_STR("webhook-id: ");
+
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        rt_str header = rt_str_of(request->headers[i]);
+
+        if (rt_str_starts(header, name)) {
+            return (rt_str){header.ptr + name.len, header.len - name.len};
+        }
+    }
+    return RT_STR("");
+}
+
+static void
+draw_answer(world *w, sim_http_answer *ret_answer)
+{
+    static const sim_http_answer bad[] = {
+        {.status = 500, .retry_after_ms = -1, .delay_ms = 1},
+        {.status = 429, .retry_after_ms = 700, .delay_ms = 1},
+        {.status = 400, .retry_after_ms = -1, .delay_ms = 1},
+        {.status = 200, .retry_after_ms = -1, .delay_ms = 20000},
+        {.err = RT_ECLOSED, .retry_after_ms = -1, .delay_ms = 5},
+        {.status = 200, .retry_after_ms = -1, .delay_ms = 900},
+    };
+
+    if (!w->calm && rt_rng_chance(&w->rng, 0.4)) {
+        *ret_answer = bad[rt_rng_below(&w->rng, RT_COUNT(bad))];
+    }
+}
+
+// The receiver of webhooks. One life of the brain sends one webhook; the next must not do so again.
+void
+world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_answer)
+{
+    world *w = user;
+    rt_str id = webhook_id(request);
+    uint64_t life = w->life;
+
+    w->result->posts++;
+    if (id.len == 0) {
+        world_violated(w, "a webhook without an id");
+    }
+    (void)rt_map_get(w->posted, rt_bytes_of_str(id), &life); // stays when it is new
+    if (life != w->life) {
+        world_violated(w, "webhook %.*s was sent again after a restart", RT_STR_ARG(id));
+    }
+    if (is_halted(w) && sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS) {
+        world_violated(w, "webhook %.*s was sent while halted", RT_STR_ARG(id));
+    }
+    (void)rt_map_put(w->posted, rt_bytes_of_str(id), life); // or the same again
+    draw_answer(w, ret_answer);
+}
+
+static void
+on_resumed(void *user, rt_err err, rt_bytes body, bool last)
+{
+    world *w = user;
+
+    (void)err; // asked again until the brain says that it is not halted
+    (void)body;
+    if (last) {
+        w->resuming = false;
+    }
+}
+
+static void
+resume(world *w)
+{
+    rt_mpw body;
+
+    RT_IGNORE(rt_file_remove(HALT_FILE)); // it may never have been there
+    if (w->resuming) {
+        return;
+    }
+    rt_mpw_init(&body, 256);
+    rt_mpw_map(&body, 2);
+    rt_mpw_cstr(&body, "cmd");
+    rt_mpw_cstr(&body, "resume");
+    rt_mpw_cstr(&body, "args");
+    rt_mpw_map(&body, 0);
+    w->resuming = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&body), on_resumed, w) != NULL;
+    rt_mpw_fini(&body);
+}
+
+void
+world_on_monitor(void *user)
+{
+    world *w = user;
+
+    if (w->mend_ms != 0 && sim_now_ms() >= w->mend_ms) {
+        world_mend(w);
+    }
+    if (w->host == NULL && w->host_back_ms != 0 && sim_now_ms() >= w->host_back_ms) {
+        world_say(w, "host back");
+        world_start_host(w);
+    }
+    if (w->brain == NULL) {
+        return;
+    }
+    bool halted = br_gate_halted(br_brain_state(w->brain)->gate);
+    if (!halted) {
+        w->halted_since_ms = -1;
+    } else if (w->halted_since_ms < 0) {
+        w->halted_since_ms = sim_now_ms();
+    }
+    if (halted && w->mend_ms == 0) {
+        resume(w);
+    }
+}
