@@ -20,8 +20,8 @@ typedef struct forecast {
     int64_t created_at_ms;
     int64_t promised_at_ms;
     int64_t delivered_at_ms; // INT64_MAX: not
+    int64_t cancelled_at_ms; // INT64_MAX: not
     uint64_t area;
-    bool cancelled;
     double risk;
     double base;      // rate of late orders so far
     double area_rate; // rate in its state, drawn to the former
@@ -84,13 +84,14 @@ on_answer(drive *d, const rt_event *event, const msg_answer *answer)
             (forecast){.created_at_ms = event->time_ms,
                        .promised_at_ms = rt_event_field(event, "promised_at").i,
                        .delivered_at_ms = INT64_MAX,
+                       .cancelled_at_ms = INT64_MAX,
                        .area = area_of(t, event),
                        .risk = ((const msg_prediction *)answer->predictions.items)->value};
     } else if (is_delivered && rt_map_get(t->by_subject, subject, &at)) {
         t->rows[at].delivered_at_ms = RT_MIN(t->rows[at].delivered_at_ms, event->time_ms);
     } else if (rt_str_is(event->type->name, "order.cancelled") &&
                rt_map_get(t->by_subject, subject, &at)) {
-        t->rows[at].cancelled = true;
+        t->rows[at].cancelled_at_ms = event->time_ms;
     }
 }
 
@@ -103,7 +104,8 @@ compare_promises(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-// Says the rates as they were known at every purchase: an order counts once its promise passed.
+// Says the rates as they were known at every purchase: an order counts once its promise passed,
+// unless it was cancelled by then.
 static void
 count_rates(tally *t)
 {
@@ -121,8 +123,9 @@ count_rates(tally *t)
 
         for (; next < t->count && due[next]->promised_at_ms < row->created_at_ms; next++) {
             const size_t places[] = {due[next]->area, AREAS_MAX};
+            bool counts = due[next]->cancelled_at_ms > due[next]->promised_at_ms;
 
-            for (size_t p = 0; p < RT_COUNT(places) && !due[next]->cancelled; p++) {
+            for (size_t p = 0; p < RT_COUNT(places) && counts; p++) {
                 late[places[p]] += is_late(due[next]) ? 1 : 0;
                 seen[places[p]]++;
             }
@@ -166,7 +169,7 @@ judge(tally *t, int64_t end_ms)
 
     count_rates(t);
     for (size_t i = 0; i < t->count; i++) {
-        if (!t->rows[i].cancelled && t->rows[i].promised_at_ms < end_ms) {
+        if (t->rows[i].cancelled_at_ms == INT64_MAX && t->rows[i].promised_at_ms < end_ms) {
             t->rows[v.count++] = t->rows[i];
         }
     }
