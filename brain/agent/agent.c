@@ -13,6 +13,7 @@
 // is refused here, at the agent that made it, where the error undoes the whole handler.
 
 #define TIMER_KEY_MAX 160
+#define CODE_UNKNOWN_AGENT "B1030"
 #define CODE_UNKNOWN_PARAM "B1031"
 #define CODE_WRONG_PARAM "B1032"
 #define PRIORITY_MAX 100
@@ -509,4 +510,45 @@ br__agent_params(br_agent *agent, const rt_node *overrides, rt_arena *arena, rt_
         return rt_fail(RT_ECONFIG, "overrides of agent %s are wrong", def->name);
     }
     return RT_OK;
+}
+
+static const br_agent_def *
+find_def(const br_agent_def *const *agents, size_t count, rt_str name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (rt_str_is(name, agents[i]->name)) {
+            return agents[i];
+        }
+    }
+    return NULL;
+}
+
+void
+br_check_overrides(const br_agent_def *const *agents, size_t count, const rt_node *overrides,
+                   rt_arena *arena, rt_diag *diag)
+{
+    rt_str *names = rt_arena_array(arena, rt_str, count);
+
+    RT_ASSERT(names != NULL);
+    for (size_t i = 0; i < count; i++) {
+        names[i] = rt_str_of(agents[i]->name);
+    }
+    if (overrides->kind != RT_NODE_MAP) {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, CODE_WRONG_PARAM, overrides->mark, NULL,
+                    "a map of agents is wanted");
+        return;
+    }
+    for (const rt_node *node = overrides->child; node != NULL; node = node->next) {
+        br_agent probe = {.def = find_def(agents, count, node->key)};
+        char help[RT_ERR_DETAIL_MAX];
+
+        if (probe.def == NULL) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, CODE_UNKNOWN_AGENT, node->key_mark,
+                        rt_diag_did_you_mean(node->key, names, count, help, sizeof(help)),
+                        "no agent is named '%.*s'", RT_STR_ARG(node->key));
+            continue;
+        }
+        RT_IGNORE(br__agent_params(&probe, overrides, arena, diag)); // findings are in diag
+        rt_free(probe.params);
+    }
 }

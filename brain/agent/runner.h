@@ -32,6 +32,10 @@ typedef struct br_runner_config {
     size_t tenant_count;
 } br_runner_config;
 
+// br_check_overrides checks a whole agents.yaml against all agents that there are, as br_runner_new
+// does for those it runs; findings go to `diag`.
+void br_check_overrides(const br_agent_def *const *agents, size_t count, const rt_node *overrides,
+                        rt_arena *arena, rt_diag *diag);
 // br_runner_new declares tables, binds fields and starts all agents.
 //   errors    RT_ECONFIG an agent's binding or parameter is wrong · RT_ECORRUPT
 rt_err br_runner_new(const br_runner_config *config, br_runner **ret_runner) RT_MUST_USE;

@@ -905,6 +905,22 @@ test_runner_mistyped_agent_name_is_warned_of(void **state)
     CHECK_INT(rt_diag_warnings(f->diag), 1); // finance may live in another host
 }
 
+static void
+test_runner_overrides_of_all_agents_are_checked(void **state)
+{
+    fixture *f = *state;
+
+    parse_overrides(f, "speaker:\n  city: cali\n");
+    br_check_overrides(all_agents, 3, f->overrides, f->yaml, f->diag);
+    CHECK_INT(rt_diag_errors(f->diag), 0);
+    parse_overrides(f, "speakr:\n  priority: 1\nspeaker:\n  prioritty: 1\n  is_on: maybe\n");
+    br_check_overrides(all_agents, 3, f->overrides, f->yaml, f->diag);
+    CHECK_INT(rt_diag_errors(f->diag), 3);
+    parse_overrides(f, "speaker\n");
+    br_check_overrides(all_agents, 3, f->overrides, f->yaml, f->diag);
+    CHECK_INT(rt_diag_errors(f->diag), 4);
+}
+
 static rt_err
 bind_missing(br_agent *self, void *state)
 {
@@ -1129,6 +1145,7 @@ main(void)
         RUNNER_TEST(test_runner_parameter_out_of_range_is_error_at_its_place),
         RUNNER_TEST(test_runner_parameter_of_wrong_type_is_error),
         RUNNER_TEST(test_runner_mistyped_agent_name_is_warned_of),
+        RUNNER_TEST(test_runner_overrides_of_all_agents_are_checked),
         RUNNER_TEST(test_runner_wrong_agents_stop_the_start),
         RUNNER_TEST(test_runner_playbook_set_is_that_of_the_agents_place),
         RUNNER_TEST(test_runner_replay_gives_equal_hash_whatever_failed),

@@ -104,7 +104,7 @@ commit_wanted(const br_brain *brain, int64_t now_us)
         return false;
     }
     if (!brain->config.clock_from_events || brain->done_first != NULL ||
-        brain->execute_count > 0) {
+        brain->execute_count > 0 || !br__turn_room(brain)) {
         return true;
     }
     return now_us - brain->last_commit_us >= COMMIT_DELAY_US ||
@@ -112,8 +112,9 @@ commit_wanted(const br_brain *brain, int64_t now_us)
 }
 
 static void
-commit(br_brain *brain, int64_t now_us)
+commit(br_brain *brain)
 {
+    int64_t from_us = rt_clock_mono_us();
     uint64_t records = rt_journal_pending(brain->journal);
     rt_err err = rt_journal_commit(brain->journal);
     if (err == RT_ENOSPC) {
@@ -139,7 +140,7 @@ commit(br_brain *brain, int64_t now_us)
     brain->last_commit_us = done_us;
     brain->decided_seq = brain->state->meta.decided_seq;
     brain->metrics.commits++;
-    br_histogram_add(&brain->metrics.commit_us, (uint64_t)(done_us - now_us));
+    br_histogram_add(&brain->metrics.commit_us, (uint64_t)(done_us - from_us));
     br_histogram_add(&brain->metrics.group_records, records);
     after_commit(brain);
 }
@@ -237,9 +238,10 @@ on_turn(void *user)
         }
         br__hosts_flush(brain);
         busy = br__decide_ready(brain) || busy; // what nobody but playbooks hears
+        busy = busy || !br__turn_room(brain);   // what was left out goes on after the commit
     }
     if (brain->failed == RT_OK && commit_wanted(brain, now_us)) {
-        commit(brain, now_us);
+        commit(brain);
     } else if (brain->failed == RT_OK && rt_journal_pending(brain->journal) == 0) {
         br__intake_acknowledge(brain); // duplicates, and refusals past the bound, leave no record
     }

@@ -112,7 +112,7 @@ br__decide_ready(br_brain *brain)
 {
     int64_t now_us = rt_clock_mono_us();
     uint32_t decided = 0;
-    while (brain->failed == RT_OK && decided < BR_TURN_EVENTS_MAX) {
+    while (brain->failed == RT_OK && decided < BR_TURN_EVENTS_MAX && br__turn_room(brain)) {
         br_undecided *event = br_pending_head(brain->pending);
         if (event == NULL || (event->waiting != 0 && !overdue(brain, event, now_us))) {
             break;

@@ -353,11 +353,27 @@ send_playbooks(br_host_link *host)
     rt_free(files);
 }
 
+// What the host said before stands in its hello, or is said again when it is fed: kept, it would
+// count twice.
+static void
+forget_answers(br_host_link *host)
+{
+    while (host->queue_count > 0) {
+        br_answers *answers = &host->queue[host->queue_first];
+        rt_parcel_free(answers->parcel);
+        answers->parcel = NULL;
+        host->queue_first = (host->queue_first + 1) % BR_ANSWER_PARCELS_MAX;
+        host->queue_count--;
+    }
+    br_pending_expect(host->brain->pending, host->index);
+}
+
 static void
 on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
 {
     br_brain *brain = host->brain;
     msg_hello hello;
+    forget_answers(host);
     br_answers *answers = push_answers(host, parcel);
     rt_err err = answers == NULL ? RT_EFULL
                                  : rt_msg_decode(&msg_hello_def, mp, answers->arena, &hello);

@@ -452,7 +452,7 @@ br__intake_take(br_brain *brain)
             break;
         }
         while (delivery->left > 0 && taken < BR_TURN_EVENTS_MAX) {
-            if (take_one(brain, delivery) == WAIT) {
+            if (!br__turn_room(brain) || take_one(brain, delivery) == WAIT) {
                 return taken > 0;
             }
             delivery->left--;

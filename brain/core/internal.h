@@ -202,6 +202,8 @@ rt_str br__tenant_name(const br_brain *brain, rt_tenant tenant);
 bool br__tenant_find(const br_brain *brain, rt_str name, rt_tenant *ret_tenant);
 
 // --- take.c ---
+// br__turn_room tells whether the group of this turn has room for more; else the next turn goes on.
+bool br__turn_room(const br_brain *brain);
 // br__take journals, folds and routes one event whose tenant, type and data are set.
 //   errors    RT_ELIMIT causal depth or record size · RT_EFULL no room: try again next turn
 rt_err br__take(br_brain *brain, rt_event *event, uint64_t *ret_seq) RT_MUST_USE;

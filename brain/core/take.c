@@ -8,6 +8,14 @@
 #include "runtime/base/check.h"
 #include "runtime/seam/clock.h"
 
+bool
+br__turn_room(const br_brain *brain)
+{
+    // half a group is left for what a taken event or a decision leads to
+    uint64_t group = RT_MIN((uint64_t)RT_JOURNAL_GROUP_BYTES_MAX, brain->config.segment_bytes);
+    return rt_journal_pending_bytes(brain->journal) < group / 2;
+}
+
 static rt_err
 journal_event(br_brain *brain, rt_event *event, uint8_t flags, rt_record *ret_record)
 {

@@ -76,6 +76,7 @@ br__fire_timers(br_brain *brain, int64_t now_ms)
 {
     br_due due;
     while (brain->failed == RT_OK && br_pending_room(brain->pending, BR_PENDING_RESERVE) &&
+           br__turn_room(brain) &&
            br_timers_due(brain->state->timers, now_ms, &due)) {
         fire(brain, &due);
     }

@@ -3,6 +3,9 @@
 // different slot in each. Every finding is reported, not only the first: loading goes on after an
 // error and the set as a whole is refused at the end.
 #include "brain/playbook/internal.h"
+
+#include <stdio.h>
+
 #include "runtime/base/alloc.h"
 
 #define DURATION_MAX_MS (366LL * 24 * 60 * 60 * 1000)
@@ -173,6 +176,28 @@ load_args(const loading *l, br_step *step, const rt_node *node, const br_expr_en
     }
 }
 
+// A target that begins with its kind in plain text must begin with the one the action takes: the
+// gate would refuse it every time.
+static void
+check_target(const loading *l, const br_action *action, const rt_node *target)
+{
+    rt_str text = target->text;
+    rt_str kind = action->resource;
+    const char *slash = memchr(text.ptr, '/', text.len);
+    const char *hole = memchr(text.ptr, '$', text.len);
+    bool computed = (text.len > 0 && text.ptr[0] == '=') ||
+                    (hole != NULL && (slash == NULL || hole < slash));
+    bool fits = slash != NULL &&
+                rt_str_equal((rt_str){text.ptr, (size_t)(slash - text.ptr)}, kind);
+    if (kind.len > 0 && !computed && !fits) {
+        char help[RT_ERR_DETAIL_MAX];
+        (void)snprintf(help, sizeof(help), "it begins with %.*s/", RT_STR_ARG(kind));
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2025", target->mark, help,
+                    "the target of %.*s is of kind '%.*s', not '%.*s'", RT_STR_ARG(action->name),
+                    RT_STR_ARG(kind), RT_STR_ARG(text));
+    }
+}
+
 static void
 load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_env *env)
 {
@@ -209,6 +234,7 @@ load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_
     } else {
         // findings are in diag
         RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
+        check_target(l, action, target);
     }
     load_args(l, step, node, env);
 }

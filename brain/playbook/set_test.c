@@ -148,6 +148,8 @@ test_set_bad_steps_are_named(void **state)
         {ARGS "{city: =data.risk}\n", "7:18", "B2015"},
         {HEAD "do:\n  - {action: alert_operator, target: x}\n", "5:5", "B2016"},
         {HEAD DO VERIFY "escalate:\n  - {action: alert_operatr, target: x}\n", "10:14", "B2012"},
+        {HEAD "do:\n  - {action: pause_carrier, target: order/x}\n", "5:37", "B2025"},
+        {HEAD "do:\n  - {action: pause_carrier, target: veloz}\n", "5:37", "B2025"},
     };
 
     (void)state;

@@ -1,5 +1,6 @@
 """Agents in processes of their own, by configuration alone: nothing is decided otherwise than inside."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -144,6 +145,9 @@ class OutsideAgentTest(harness.Case):
         self.assertIn("nobody", done.stderr)
 
     def test_a_second_process_for_the_same_host_is_refused(self):
+        lock = os.path.join(self.brain.data, "agents", "far", "LOCK")
+        harness.wait_for(lambda: os.path.exists(lock) and os.path.getsize(lock) > 0, 20,
+                         "the first process to take its lock")
         done = subprocess.run(self.agents[0].args, capture_output=True, text=True, timeout=20)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(self.agents[0].process.pid), done.stderr)

@@ -22,12 +22,14 @@ typedef struct audit {
     char *text;
     bool wrong;
     rt_map *events;    // producer_key -> seq
-    rt_map *undecided; // seq (8 bytes) -> 1 while open
+    rt_map *undecided; // seq (8 bytes) -> 1 + version of the live playbooks; 0 once decided
     rt_map *actions;   // action id -> seq of the intent; 0 once it has an outcome
     rt_map *in_flight; // tenant, target and group -> seq of the intent
     rt_map *hashes;    // seq -> hash of the decision
+    const rt_map *posted;
     bool recycled;
     bool halted;
+    uint64_t playbooks; // version of the live set; 0 when its record is gone
     int64_t last_at_ms;
     rt_arena *arena;
 } audit;
@@ -75,6 +77,7 @@ see_outcome(audit *a, const rt_event *event)
     const br_action *action = br_pack_action(a->pack, rt_event_field(event, "action").s);
     char buf[PLACE_CAP];
     uint64_t intent = 0;
+    uint64_t posted = 0;
 
     a->figures->outcomes++;
     if (!rt_map_get(a->actions, key, &intent)) {
@@ -91,7 +94,8 @@ see_outcome(audit *a, const rt_event *event)
             RT_STR_ARG(id.s));
         return;
     }
-    if (a->halted && rt_str_is(status.s, "executed")) {
+    // a webhook may be answered after the halt when it was sent before it (world.c sees to that)
+    if (a->halted && rt_str_is(status.s, "executed") && !rt_map_get(a->posted, key, &posted)) {
         say(a, "record %llu: %.*s was executed while halted", (unsigned long long)event->seq,
             RT_STR_ARG(id.s));
     }
@@ -139,7 +143,7 @@ see_event(audit *a, const rt_record *record)
         return;
     }
     if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
-        (void)rt_map_put(a->undecided, seq_key(&record->seq), 1); // new
+        (void)rt_map_put(a->undecided, seq_key(&record->seq), 1 + a->playbooks); // new
     }
     if (event.internal) {
         see_own(a, &event);
@@ -213,6 +217,11 @@ see_decision(audit *a, const rt_record *record)
         say(a, "record %llu: a decision on %llu, which is not open",
             (unsigned long long)record->seq, (unsigned long long)decision.event_seq);
     }
+    if (open > 1 && open != 1 + decision.playbooks) {
+        say(a, "record %llu: decided by playbooks %llu, taken under %llu",
+            (unsigned long long)record->seq, (unsigned long long)decision.playbooks,
+            (unsigned long long)open - 1);
+    }
     (void)rt_map_put(a->undecided, seq_key(&decision.event_seq), 0); // known
     (void)rt_map_put(a->hashes, seq_key(&record->seq), rt_hash64(record->payload, 0)); // new
     const msg_candidate *candidates = decision.candidates.items;
@@ -220,6 +229,19 @@ see_decision(audit *a, const rt_record *record)
         if (candidates[i].action_id.len > 0) {
             see_winner(a, record, &decision, &candidates[i]);
         }
+    }
+}
+
+// A set: [version, files].
+static void
+see_playbooks(audit *a, const rt_record *record)
+{
+    rt_mp mp = rt_mp_init(record->payload);
+    uint32_t count = 0;
+
+    a->figures->playbook_sets++;
+    if (rt_mp_array(&mp, &count) != RT_OK || rt_mp_u64(&mp, &a->playbooks) != RT_OK) {
+        say(a, "record %llu: no playbook set", (unsigned long long)record->seq);
     }
 }
 
@@ -246,7 +268,7 @@ see_record(audit *a, const rt_record *record)
         see_decision(a, record);
         break;
     case RT_RECORD_PLAYBOOKS:
-        a->figures->playbook_sets++;
+        see_playbooks(a, record);
         break;
     case RT_RECORD_START:
         a->figures->starts++;
@@ -342,7 +364,8 @@ bool
 audit_journal(const char *dir, const br_pack *pack, const audit_witness *witness,
               audit_figures *ret_figures, char ret_text[AUDIT_TEXT_MAX])
 {
-    audit a = {.pack = pack, .figures = ret_figures, .text = ret_text};
+    audit a = {
+        .pack = pack, .figures = ret_figures, .text = ret_text, .posted = witness->posted};
     rt_map **maps[] = {&a.events, &a.undecided, &a.actions, &a.in_flight, &a.hashes};
 
     memset(ret_figures, 0, sizeof(*ret_figures));

@@ -65,7 +65,7 @@ strike_disk_full(world *w)
     if (rt_rng_chance(&w->rng, 0.5)) { // also where the space was thought to be there
         sim_disk_fail_next(SIM_DISK_FILL, 1, RT_ENOSPC);
     }
-    w->mend_ms = sim_now_ms() + world_between(w, 1, 3000);
+    w->mend_ms = sim_now_ms() + world_between(w, 1, 8000);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/sim_internal.h"
+#include "runtime/wire/json.h"
 #include "tests/sim/files.h"
 #include "tests/sim/internal.h"
 
@@ -26,12 +27,15 @@
 #define PLAYBOOK_DIR "/playbooks"
 
 #define ORDERS 60
+#define ORDERS_LONG 250     // enough to fill some segments
 #define ORDERS_RECYCLED 700 // enough to fill a small journal several times
 #define WEBHOOK_ATTEMPTS 3
 #define LIFE_MAX_MS (30 * 60 * 1000)
 #define REST_MAX_MS (3 * 60 * 1000)
 #define MONITOR_MS 5
 #define STRIKES_MAX 8
+#define DECISION_BYTES_MAX (16u * 1024 * 1024)
+#define STALLED_STEPS_MAX 300
 #define STREAM_WORLD_TEST 200
 #define WALL_AFTER_EVENTS_MS ((int64_t)6 * 86400 * 1000)
 
@@ -116,6 +120,9 @@ step(world *w)
     if (w->brain != NULL && br_brain_failed(w->brain) != RT_OK) {
         bury(w);
     }
+    if (w->brain != NULL && w->brain->commit_stalled && w->countdown > STALLED_STEPS_MAX) {
+        w->countdown = (uint64_t)world_between(w, 1, STALLED_STEPS_MAX); // hit it when it is down
+    }
     if (w->strikes > 0 && --w->countdown == 0) {
         world_strike(w);
     }
@@ -182,12 +189,35 @@ calm_down(world *w)
 // --- checking ---------------------------------------------------------------------------------
 
 static void
+say_decision(world *w, const char *label, rt_bytes payload)
+{
+    msg_decision decision;
+    rt_arena *arena = rt_arena_new(DECISION_BYTES_MAX);
+    rt_mp mp = rt_mp_init(payload);
+    rt_mpw map;
+    rt_text text;
+
+    rt_mpw_init(&map, DECISION_BYTES_MAX);
+    rt_text_init(&text, DECISION_BYTES_MAX);
+    if (rt_msg_decode(&msg_decision_def, &mp, arena, &decision) == RT_OK) {
+        rt_msg_to_map(&msg_decision_def, &decision, &map);
+        if (rt_json_from_mp(rt_mpw_view(&map), &text) == RT_OK) {
+            world_say(w, "  %s %.*s", label, RT_STR_ARG(rt_text_view(&text)));
+        }
+    }
+    rt_text_fini(&text);
+    rt_mpw_fini(&map);
+    rt_arena_free(arena);
+}
+
+static void
 on_difference(void *user, uint64_t event_seq, rt_bytes recorded, rt_bytes again)
 {
     world *w = user;
 
-    world_say(w, "event %llu is decided otherwise: %zu and %zu bytes",
-              (unsigned long long)event_seq, recorded.len, again.len);
+    world_say(w, "event %llu is decided otherwise", (unsigned long long)event_seq);
+    say_decision(w, "recorded", recorded);
+    say_decision(w, "again   ", again);
 }
 
 static void
@@ -338,6 +368,14 @@ draw_weather(world *w)
         (long long)faults.delay_max_us, w->strikes);
 }
 
+static uint64_t
+orders(world *w)
+{
+    bool is_long = rt_rng_chance(&w->rng, 0.1);
+
+    return w->small_journal ? ORDERS_RECYCLED : is_long ? ORDERS_LONG : ORDERS;
+}
+
 static void
 start_producers(world *w)
 {
@@ -348,7 +386,7 @@ start_producers(world *w)
                                   .tenant = tenants[i].name,
                                   .tenant_number = tenants[i].number,
                                   .seed = w->seed,
-                                  .orders = w->small_journal ? ORDERS_RECYCLED : ORDERS,
+                                  .orders = orders(w),
                                   .pause_max_ms = rt_rng_chance(&w->rng, 0.5) ? 1 : 40,
                                   .faults = {rough, rough, rough, rough},
                                   .on_wrong = on_wrong,

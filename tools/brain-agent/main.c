@@ -49,11 +49,26 @@ static const settings_host *
 find_host(const settings *s, const char *name)
 {
     for (size_t i = 0; i < s->host_count; i++) {
-        if (name != NULL && strcmp(s->hosts[i].name, name) == 0) {
+        if (strcmp(s->hosts[i].name, name) == 0 && s->hosts[i].outside) {
             return &s->hosts[i];
         }
     }
     return NULL;
+}
+
+static rt_err
+refuse_host(settings *s, const char *name, const char *config_file)
+{
+    const char *list = "";
+    for (size_t i = 0; i < s->host_count; i++) {
+        if (s->hosts[i].outside) {
+            list = rt_arena_printf(s->arena, "%s%s %s", list, list[0] != '\0' ? "," : "",
+                                   s->hosts[i].name)
+                       .ptr;
+        }
+    }
+    return rt_fail(RT_ECONFIG, "no host '%s' with a tcp:// url among `hosts` in %s; there %s%s",
+                   name, config_file, list[0] != '\0' ? "is" : "is none", list);
 }
 
 static rt_err
@@ -86,7 +101,7 @@ parse_flags(int argc, char **argv, settings_flags *flags, const char **ret_host)
 {
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--help") == 0) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             fputs(usage, stdout);
             return 0;
         } else if (strcmp(argv[i], "--host") == 0 && more) {
@@ -100,6 +115,10 @@ parse_flags(int argc, char **argv, settings_flags *flags, const char **ret_host)
             fprintf(stderr, "brain-agent: what is '%s'?\n%s", argv[i], usage);
             return EXIT_USAGE;
         }
+    }
+    if (*ret_host == NULL) {
+        fprintf(stderr, "brain-agent: which host? --host NAME\n%s", usage);
+        return EXIT_USAGE;
     }
     return -1;
 }
@@ -119,9 +138,8 @@ main(int argc, char **argv)
     umask(0077);
     rt_err err = settings_load(&flags, &s);
     const settings_host *host = err == RT_OK ? find_host(&s, name) : NULL;
-    if (err == RT_OK && (host == NULL || !host->outside)) {
-        err = rt_fail(RT_ECONFIG, "no host '%s' with a tcp:// url among `hosts` in %s",
-                      name != NULL ? name : "", flags.config_file);
+    if (err == RT_OK && host == NULL) {
+        err = refuse_host(&s, name, flags.config_file);
     }
     if (err == RT_OK) {
         settings_log(&s);
@@ -129,7 +147,9 @@ main(int argc, char **argv)
     }
     if (err != RT_OK) {
         settings_print_findings(&s);
-        fprintf(stderr, "brain-agent: %s: %s\n", rt_err_text(err), rt_err_detail());
+        bool found = rt_diag_errors(s.diag) > 0; // then the findings say it all
+        fprintf(stderr, "brain-agent: %s%s%s\n", rt_err_text(err), found ? "" : ": ",
+                found ? "" : rt_err_detail());
         p.code = EXIT_CONFIG;
     }
     fflush(NULL);

@@ -213,8 +213,9 @@ put_similar(ctl_run *run, rt_bytes decision)
     while (ctl_next_item(&similar, &item)) {
         ctl_say(run, "  ");
         ctl_put(run, CTL_CYAN, ctl_str(item, "action"));
-        ctl_say(run, "  taken %llu times on such events, mean reward ",
-                (unsigned long long)ctl_u64(item, "count"));
+        uint64_t taken = ctl_u64(item, "count");
+        ctl_say(run, "  taken %llu time%s on such events, mean reward ",
+                (unsigned long long)taken, taken == 1 ? "" : "s");
         ctl_number(&run->out, ctl_f64(item, "reward"));
         ctl_say(run, "\n");
     }

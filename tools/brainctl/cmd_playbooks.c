@@ -143,8 +143,9 @@ put_findings(ctl_run *run, rt_bytes answer, const char *fine)
         text = (rt_str){text.ptr + len, text.len - len};
     }
     if (errors > 0) {
-        ctl_say(run, "%llu errors, %llu warnings\n", (unsigned long long)errors,
-                (unsigned long long)ctl_u64(answer, "warnings"));
+        uint64_t warnings = ctl_u64(answer, "warnings");
+        ctl_say(run, "%llu error%s, %llu warning%s\n", (unsigned long long)errors,
+                errors == 1 ? "" : "s", (unsigned long long)warnings, warnings == 1 ? "" : "s");
         return CTL_NO;
     }
     ctl_say(run, "%s", fine);
@@ -170,8 +171,9 @@ ctl_cmd_playbooks_check(ctl_run *run)
                    ? ctl_fail(run, g.err, NULL)
                    : ctl_call(run, "playbooks.check", &args, NULL, NULL, &answer);
     if (code == CTL_OK) {
-        (void)snprintf(fine, sizeof(fine), "%llu playbooks are fine%s\n",
-                       (unsigned long long)ctl_u64(answer, "playbooks"),
+        uint64_t count = ctl_u64(answer, "playbooks");
+        (void)snprintf(fine, sizeof(fine), "%llu playbook%s fine%s\n", (unsigned long long)count,
+                       count == 1 ? " is" : "s are",
                        run->arg_count == 0 && ctl_bool(answer, "changed")
                            ? ", they differ from the live set: brainctl playbooks reload"
                            : "");

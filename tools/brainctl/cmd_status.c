@@ -63,7 +63,8 @@ write_work(ctl_run *run, rt_bytes s)
     label(run, "events");
     rate(run, ctl_f64(s, "rates.events"), "in");
     count(run, ctl_u64(s, "totals.events"), "in all");
-    count(run, ctl_u64(s, "totals.rejects"), "refused");
+    // the journal keeps only so many a second; the rest is counted since the start
+    count(run, ctl_u64(s, "totals.rejects") + ctl_u64(s, "metrics.rejects_unrecorded"), "refused");
     count(run, ctl_u64(s, "waiting.undecided") + ctl_u64(s, "waiting.messages"), "waiting");
     ctl_end_line(run);
     label(run, "decisions");

@@ -1,6 +1,7 @@
 // brainctl config, halt, resume and hash.
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,19 +12,22 @@
 #define DAEMON "braind"
 #define DAEMON_CONFIG_WRONG 78 // sysexits' EX_CONFIG
 
-// The daemon beside this program, or the one on the PATH.
+// The daemon beside this program (also in a build directory), or the one on the PATH.
 static void
 find_daemon(char *path, size_t cap)
 {
+    static const char *const places[] = {"/" DAEMON, "/../" DAEMON "/" DAEMON};
     ssize_t len = readlink("/proc/self/exe", path, cap - 1);
     char *slash = NULL;
     if (len > 0) {
         path[len] = '\0';
         slash = strrchr(path, '/');
     }
-    if (slash != NULL && (size_t)(slash - path) + sizeof("/" DAEMON) <= cap) {
-        memcpy(slash, "/" DAEMON, sizeof("/" DAEMON));
-        if (access(path, X_OK) == 0) {
+    for (size_t i = 0; slash != NULL && i < RT_COUNT(places); i++) {
+        size_t left = cap - (size_t)(slash - path);
+        bool fits = (size_t)snprintf(slash, left, "%s", places[i]) < left;
+        struct stat found;
+        if (fits && stat(path, &found) == 0 && S_ISREG(found.st_mode) && access(path, X_OK) == 0) {
             return;
         }
     }
@@ -78,7 +82,9 @@ put_config(ctl_run *run, rt_bytes params)
         bool is_default = rt_str_is(ctl_str(param, "origin"), "default");
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(param, "name"));
         ctl_grid_str(&grid, is_default ? CTL_PLAIN : CTL_BOLD, ctl_str(param, "value"));
-        ctl_grid_str(&grid, CTL_DIM, ctl_str(param, "unit"));
+        rt_str unit = ctl_str(param, "unit");
+        bool is_in_value = rt_str_is(unit, "B") || rt_str_is(unit, "ms"); // as in 64MiB, 1s
+        ctl_grid_str(&grid, CTL_DIM, is_in_value ? RT_STR("") : unit);
         if (origin) {
             ctl_grid_str(&grid, is_default ? CTL_DIM : CTL_CYAN, ctl_str(param, "origin"));
         }

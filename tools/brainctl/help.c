@@ -42,7 +42,7 @@ ctl_help_all(rt_text *out)
                       "  brainctl status\n"
                       "  brainctl decisions tail\n"
                       "  brainctl decisions explain 1234\n"
-                      "  brainctl events publish order.delayed -s order/45871 -d delay_min=47\n"
+                      "  brainctl events publish carrier.status -s carrier/veloz -d status=down\n"
                       "\n"
                       "commands\n");
     for (size_t i = 0; i < ctl_command_count(); i++) {

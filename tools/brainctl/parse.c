@@ -162,12 +162,19 @@ static rt_err
 unknown_flag(const char *given, ctl_mistake *m)
 {
     rt_str names[CTL_FLAGS];
+    char spelled[CTL_FLAGS][32];
     char name[64];
+    char dashed[64];
     (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(given, "="), given);
+    (void)snprintf(dashed, sizeof(dashed), "--%.60s", name + strspn(name, "-"));
     for (size_t i = 0; i < CTL_FLAGS; i++) {
-        names[i] = rt_str_of(flags[i].name);
+        (void)snprintf(spelled[i], sizeof(spelled[i]), "--%s", flags[i].name);
+        names[i] = rt_str_of(spelled[i]);
     }
-    suggest(m, name[1] == '-' ? name + 2 : name + 1, names, CTL_FLAGS);
+    suggest(m, dashed, names, CTL_FLAGS);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        (void)snprintf(m->hint, sizeof(m->hint), "brainctl version");
+    }
     return mistake(m, "unknown flag '%s'", name);
 }
 

@@ -66,8 +66,9 @@ test_parse_mistakes_are_named_with_a_suggestion(void **state)
     } cases[] = {
         {"evnts list", "unknown command 'evnts'", "did you mean 'events'?"},
         {"events lst", "unknown command 'events lst'", "did you mean 'list'?"},
-        {"events list --tennant x", "unknown flag '--tennant'", "did you mean 'tenant'?"},
-        {"status --colr=never", "unknown flag '--colr'", "did you mean 'color'?"},
+        {"events list --tennant x", "unknown flag '--tennant'", "did you mean '--tenant'?"},
+        {"status --colr=never", "unknown flag '--colr'", "did you mean '--color'?"},
+        {"--version", "unknown flag '--version'", "brainctl version"},
         {"status -o jsn", "output is table, json or jsonl, not 'jsn'", "did you mean 'json'?"},
         {"status --tenant x", "status knows no --tenant", ""},
         {"events", "events what?", "there are publish, tail, list, get"},

@@ -51,7 +51,7 @@ static const char usage[] =
     "  --version, --help\n"
     "\n"
     "example: braind --config config/brain.yaml --set data.dir=/tmp/brain\n"
-    "see also: brainctl(1), brain-agent(1), brain-replay(1)\n";
+    "see also: brainctl --help, brain-agent --help, brain-replay --help\n";
 
 static void
 on_hosts_stop(void *user)
@@ -248,6 +248,15 @@ exit_code(rt_err err)
     return EXIT_IO;
 }
 
+static void
+print_hint(rt_err err)
+{
+    if (err == RT_EBUSY) {
+        fputs("hint: is a brain running already? other doors: --set doors.ingest=URL, doors.pull, "
+              "doors.publish; doors.control=PATH\n", stderr);
+    }
+}
+
 static rt_err
 start(daemon_state *d, br_host_entry *hosts)
 {
@@ -289,6 +298,7 @@ run(daemon_state *d)
     if (err != RT_OK) {
         settings_print_findings(&d->settings);
         fprintf(stderr, "braind: %s: %s\n", rt_err_text(err), rt_err_detail());
+        print_hint(err);
         return exit_code(err);
     }
     rt_loop_run(d->loop);
@@ -299,6 +309,7 @@ run(daemon_state *d)
         settings_print_findings(&d->settings);
     }
     err = d->inside.err != RT_OK ? d->inside.err : br_brain_failed(d->brain);
+    print_hint(err);
     return exit_code(err);
 }
 
@@ -354,6 +365,10 @@ main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     umask(0077);
     rt_err err = settings_load(&flags, &d->settings);
+    if (err == RT_OK && d->settings.playbook_dir != NULL &&
+        !rt_file_exists(d->settings.playbook_dir)) {
+        err = rt_fail(RT_ENOTFOUND, "playbooks.dir: there is no %s", d->settings.playbook_dir);
+    }
     if (err == RT_OK && check) {
         err = check_playbooks(&d->settings);
     }

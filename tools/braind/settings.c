@@ -304,6 +304,7 @@ load_overrides(settings *s, const char *config_file)
     }
     if (err == RT_OK) {
         s->overrides = root;
+        br_check_overrides(agents_registry, agents_registry_count, root, s->arena, s->diag);
     }
     return err;
 }
