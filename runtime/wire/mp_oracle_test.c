@@ -138,7 +138,7 @@ check_read_by_them(const msgpack_object *object, const scalar *s)
     } else if (s->type == RT_MP_STR) {
         CHECK_INT(object->type, MSGPACK_OBJECT_STR);
         CHECK_TRUE(object->via.str.size == s->len);
-        CHECK_TRUE(memcmp(object->via.str.ptr, s->text, s->len) == 0);
+        CHECK_TRUE(s->len == 0 || memcmp(object->via.str.ptr, s->text, s->len) == 0);
     } else if (s->type == RT_MP_BIN) {
         CHECK_INT(object->type, MSGPACK_OBJECT_BIN);
         CHECK_TRUE(object->via.bin.size == s->len);
