@@ -355,8 +355,9 @@ check_rate(br_brain *brain, const rt_event *event, rt_reject *reject)
     return RT_OK;
 }
 
+// Whose it is and when it happened; after this it can be told from others.
 static rt_err
-check_event(br_brain *brain, rt_event *event, rt_reject *reject)
+identify(br_brain *brain, rt_event *event, rt_reject *reject)
 {
     if (!br__tenant_find(brain, event->tenant_name, &event->tenant)) {
         char text[RT_REJECT_TEXT_MAX];
@@ -369,8 +370,7 @@ check_event(br_brain *brain, rt_event *event, rt_reject *reject)
     if (event->time_ms == RT_TIME_NONE) {
         event->time_ms = br__now_ms(brain, RT_TIME_NONE);
     }
-    rt_err err = check_time(brain, event, reject);
-    return err != RT_OK ? err : check_rate(brain, event, reject);
+    return RT_OK;
 }
 
 // With the events' own clock, what is undecided must not fall too far behind the event at hand, or
@@ -400,16 +400,20 @@ take_one(br_brain *brain, br_delivery *delivery)
     uint64_t seq = 0;
     int64_t now_ms = 0; // read once: the clock costs as much as a lookup
     if (err == RT_OK) {
-        err = check_event(brain, &event, &reject);
+        err = identify(brain, &event, &reject);
     }
     if (err == RT_OK) {
         now_ms = br__now_ms(brain, event.time_ms);
     }
-    if (err == RT_OK && br_dedup_seen(brain->state->dedup, &event, now_ms, &seq)) {
+    // before its time is judged: what was taken once is a duplicate however old it has become
+    if (err == RT_OK && br_dedup_seen(brain->state->dedup, &event, &seq)) {
         delivery->duplicates++;
         brain->metrics.events_duplicate++;
         result_ok(delivery, "duplicate", seq);
         return TAKEN;
+    }
+    if (err == RT_OK) {
+        err = check_time(brain, &event, &reject);
     }
     if (err == RT_OK && (!br_pending_room(brain->pending, BR_PENDING_RESERVE) ||
                          clock_would_run_ahead(brain, &event))) {
@@ -424,6 +428,9 @@ take_one(br_brain *brain, br_delivery *delivery)
             delivery->at = before; // timers just fired come first, with what they lead to
             return WAIT;
         }
+        err = check_rate(brain, &event, &reject); // once an event, so not before it may be taken
+    }
+    if (err == RT_OK) {
         event.at_ms = RT_MAX(now_ms, brain->state->meta.clock_ms); // timers may have moved it
         err = br__take(brain, &event, &seq);
         if (err != RT_OK) {

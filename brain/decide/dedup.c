@@ -208,7 +208,7 @@ br_dedup_free(br_dedup *dedup)
 }
 
 bool
-br_dedup_seen(const br_dedup *dedup, const rt_event *event, int64_t now_ms, uint64_t *ret_seq)
+br_dedup_seen(const br_dedup *dedup, const rt_event *event, uint64_t *ret_seq)
 {
     *ret_seq = 0;
     if (event->has_sequence) {
@@ -219,7 +219,7 @@ br_dedup_seen(const br_dedup *dedup, const rt_event *event, int64_t now_ms, uint
     }
     uint32_t place;
     uint32_t found = index_find(dedup, event_hash(event), &place);
-    if (found == 0 || now_ms - dedup->ring[found - 1].at_ms > dedup->window_ms) {
+    if (found == 0 || event->time_ms - dedup->ring[found - 1].at_ms > dedup->window_ms) {
         return false;
     }
     *ret_seq = dedup->ring[found - 1].seq;

@@ -2,8 +2,9 @@
 //
 // Layer: brain/decide (may use runtime/**, brain/memory and below).   Threads: brain loop.
 // Exact and O(1) for producers that number their events (`sequence` never going back per source);
-// for the others by source and id among the last `events_max` events of at most `window_ms` ago.
-// Both are state, so they hold across restarts.
+// for the others by source and id among the last `events_max` events, unless the event happened more
+// than `window_ms` after the one of that name was taken. The event's own time counts, not the
+// clock: what is sent again has the time it had. Both are state, so they hold across restarts.
 #ifndef CEREBRO_BRAIN_DECIDE_DEDUP_H
 #define CEREBRO_BRAIN_DECIDE_DEDUP_H
 
@@ -19,7 +20,7 @@ rt_err br_dedup_new(rt_store *store, uint32_t events_max, int64_t window_ms,
 void br_dedup_free(br_dedup *dedup);
 // br_dedup_seen tells whether the event was taken before; *ret_seq is its record then (0 when only
 // its number is known).
-bool br_dedup_seen(const br_dedup *dedup, const rt_event *event, int64_t now_ms, uint64_t *ret_seq);
+bool br_dedup_seen(const br_dedup *dedup, const rt_event *event, uint64_t *ret_seq);
 // br_dedup_remember folds a taken event (seq and at_ms set).
 void br_dedup_remember(br_dedup *dedup, const rt_event *event);
 

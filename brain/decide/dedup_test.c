@@ -51,7 +51,8 @@ event_of(const char *source, const char *id, uint64_t seq, int64_t at_ms)
 static bool
 seen(rt_event event, int64_t now_ms, uint64_t *ret_seq)
 {
-    return br_dedup_seen(dedup, &event, now_ms, ret_seq);
+    event.time_ms = now_ms;
+    return br_dedup_seen(dedup, &event, ret_seq);
 }
 
 static void

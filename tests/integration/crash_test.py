@@ -185,10 +185,9 @@ class CrashTest(harness.Case):
         olist = os.path.join(data, "olist")
         if not os.path.isdir(olist):
             self.skipTest("no Olist tables: neither CEREBRO_DATA nor a data directory beside the project")
-        bounds = ["--from", "2017-06-01", "--until", "2017-09-01"]
+        bounds = ["--from", "2016-09-01", "--until", "2018-06-01"]
         events = recorded("olist", olist, *bounds)
-        self.torment("olist", events, ["olist", olist, "--tenant", "other"] + bounds,
-                     max(CYCLES // 3, 6))
+        self.torment("olist", events, ["olist", olist, "--tenant", "other"] + bounds, CYCLES)
 
 
 if __name__ == "__main__":

@@ -326,5 +326,22 @@ class IngestTest(harness.Case):
         self.check_taken(self.client.ask(order("alive-too-" + what)))
 
 
+class EventsClockTest(harness.Case):
+    """The events' own time drives the clock, and it may jump by more than any window."""
+
+    def test_batch_over_many_weeks_sent_again_is_all_duplicates(self):
+        brain = harness.Brain(sets=["clock.source=events", "dedup.window=30d", "clock.age_max=60d"])
+        brain.start()
+        client = brain.client()
+        batch = [dict(order("far-%d" % i), time=at(days=-120 + 50 * i)) for i in range(3)]
+        first = client.ask(batch)
+        again = client.ask(batch)
+        client.close()
+        self.assertEqual(brain.stop(), 0, brain.log())
+        self.assertEqual(first["ok"], 3, first)
+        self.assertEqual((again["ok"], again["duplicates"], again["errors"]), (0, 3, 0), again)
+        self.assertEqual([r[1] for r in again["results"]], [r[1] for r in first["results"]])
+
+
 if __name__ == "__main__":
     sys.exit(harness.main())
