@@ -2,8 +2,8 @@
 //
 // Layer: brain/decide (may use runtime/**, brain/memory and below).   Threads: brain loop.
 // Exact and O(1) for producers that number their events (`sequence` never going back per source);
-// for the others by source and id among the last `events_max` events, unless the event happened more
-// than `window_ms` after the one of that name was taken. The event's own time counts, not the
+// for the others by source and id among the last `events_max` events, unless the event happened
+// more than `window_ms` after the one of that name was taken. The event's own time counts, not the
 // clock: what is sent again has the time it had. Both are state, so they hold across restarts.
 #ifndef CEREBRO_BRAIN_DECIDE_DEDUP_H
 #define CEREBRO_BRAIN_DECIDE_DEDUP_H
