@@ -46,7 +46,6 @@ br__execute_add(br_brain *brain, rt_str action_id)
     br_to_execute *item =
         &brain->execute[(brain->execute_first + brain->execute_count++) % BR_OUTBOX_MAX];
     snprintf(item->action_id, sizeof(item->action_id), "%.*s", RT_STR_ARG(action_id));
-    item->attempt = 1;
 }
 
 static void

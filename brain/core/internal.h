@@ -86,7 +86,6 @@ typedef struct br_host_link {
 
 typedef struct br_to_execute {
     char action_id[BR_ACTION_ID_MAX];
-    uint32_t attempt;
 } br_to_execute;
 
 // A publication's share of them.
@@ -292,8 +291,8 @@ void br__publish_alert(br_brain *brain, const rt_event *event);
 rt_err br__recover(br_brain *brain, rt_diag *diag) RT_MUST_USE;
 // br__load_playbooks reads and compiles the playbook directory.
 rt_err br__load_playbooks(br_brain *brain, rt_diag *diag, br_playbooks **ret_set) RT_MUST_USE;
-// br__consult evaluates the live playbooks for a journaled event from its recorded
-// context, into brain->scratch; empty when none was looked at.
+// br__consult evaluates the live playbooks in a situation, into brain->scratch; empty when none was
+// looked at.
 rt_bytes br__consult(br_brain *brain, const br_situation *situation);
 
 // --- control.c: br__control_open and _close are the operator's door ---

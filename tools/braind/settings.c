@@ -508,3 +508,16 @@ settings_host_config(settings *s, const settings_host *host)
         .map_bytes = (uint64_t)rt_config_i64(s->config, "data.store_max_bytes"),
         .cut_every_ms = rt_config_i64(s->config, "data.cut_every")};
 }
+
+br_state_config
+settings_state(const settings *s)
+{
+    const rt_config *c = s->config;
+    return (br_state_config){
+        .pack = s->pack,
+        .gate = settings_gate(s),
+        .subjects_max = (uint64_t)rt_config_i64(c, "memory.subjects_max"),
+        .memories_max = (uint64_t)rt_config_i64(c, "memory.memories_max"),
+        .dedup_events = (uint32_t)rt_config_i64(c, "dedup.events_max"),
+        .dedup_window_ms = rt_config_i64(c, "dedup.window")};
+}

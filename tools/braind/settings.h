@@ -51,6 +51,9 @@ typedef struct settings_flags {
 rt_err settings_load(const settings_flags *flags, settings *ret) RT_MUST_USE;
 // settings_free releases everything.
 void settings_free(settings *settings);
+// settings_state is the configuration of the brain's state. braind and brain-verify take it from
+// here alike, or a replay would not compare like with like.
+br_state_config settings_state(const settings *settings);
 // settings_gate is the gate's configuration; minutes are -1 when the text is not hh:mm.
 br_gate_config settings_gate(const settings *settings);
 // settings_print_findings writes what is in diag to stderr.

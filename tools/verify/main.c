@@ -64,19 +64,6 @@ on_difference(void *user, uint64_t event_seq, rt_bytes recorded, rt_bytes again)
     }
 }
 
-static br_state_config
-state_config(const settings *s)
-{
-    rt_config *c = s->config;
-    return (br_state_config){
-        .pack = s->pack,
-        .gate = settings_gate(s),
-        .subjects_max = (uint64_t)rt_config_i64(c, "memory.subjects_max"),
-        .memories_max = (uint64_t)rt_config_i64(c, "memory.memories_max"),
-        .dedup_events = (uint32_t)rt_config_i64(c, "dedup.events_max"),
-        .dedup_window_ms = rt_config_i64(c, "dedup.window")};
-}
-
 // The state that the daemon saved when it stopped, loaded as it would be at the next start.
 static rt_err
 saved_hash(const settings *s, uint64_t *ret_hash, uint64_t *ret_seq)
@@ -85,7 +72,7 @@ saved_hash(const settings *s, uint64_t *ret_hash, uint64_t *ret_seq)
     rt_kv *kv;
     rt_store *store;
     br_state *state;
-    br_state_config config = state_config(s);
+    br_state_config config = settings_state(s);
     snprintf(dir, sizeof(dir), "%s/state", s->data_dir);
     rt_err err = rt_kv_open(dir, (uint64_t)rt_config_i64(s->config, "data.store_max_bytes"), &kv);
     if (err != RT_OK) {
@@ -171,7 +158,7 @@ verify(settings *s, bool json)
     shown shown_differences = {0, json};
     snprintf(dir, sizeof(dir), "%s/journal", s->data_dir);
     br_replay_config config = {.journal_dir = dir,
-                               .state = state_config(s),
+                               .state = settings_state(s),
                                .runner = {.agents = agents,
                                           .agent_count = all_agents(s, agents),
                                           .catalog = br_pack_catalog(s->pack),
