@@ -1,8 +1,9 @@
 """What the proofs share: options, counting, progress, builds, and the report at the end.
 
-A proof is a module beside this one with SUMMARY (a line), OPTIONS (its options and their defaults)
-and prove(p), where p is a Proof. It counts with p.passed and p.failed, tells figures with p.figure,
-and looks at p.out_of_time between its steps.
+A proof is a module beside this one with SUMMARY (a line), OPTIONS (its options and their defaults),
+OPTION_HELP (of options that are its alone, may be left out) and prove(p), where p is a Proof. It
+counts with p.passed and p.failed, tells figures with p.figure, and looks at p.out_of_time between
+its steps.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import tempfile
 import time
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PROOFS = ("sim", "crash", "powercut", "io", "oom", "bitrot", "fuzz", "doors", "mutants", "planted")
+PROOFS = ("sim", "crash", "powercut", "io", "oom", "bitrot", "fuzz", "doors", "coverage", "mutants",
+          "planted")
 FAILURES_SHOWN_MAX = 20
 PROGRESS_EVERY_S = 0.2
 HELP = {
@@ -194,16 +196,17 @@ def parser():
         module = load(name) if name != "all" else None
         summary = module.SUMMARY if module else "everything above, one after the other"
         sub = subs.add_parser(name, help=summary, description=summary)
+        helps = {**HELP, **getattr(module, "OPTION_HELP", {})}
         for option, default in (module.OPTIONS if module else {}).items():
             if isinstance(default, bool):
                 sub.add_argument("--" + option.replace("_", "-"), action="store_true",
-                                 help=HELP.get(option))
+                                 help=helps.get(option))
             elif isinstance(default, int):
                 sub.add_argument("--" + option.replace("_", "-"), type=int, default=default,
-                                 metavar="N", help="%s (%d)" % (HELP.get(option, option), default))
+                                 metavar="N", help="%s (%d)" % (helps.get(option, option), default))
             else:
                 sub.add_argument("--" + option.replace("_", "-"), default=default, metavar="TEXT",
-                                 help=HELP.get(option))
+                                 help=helps.get(option))
         sub.add_argument("--for", dest="seconds", type=duration, default=None, metavar="TIME",
                          help=HELP["seconds"] + ", for each proof")
         sub.add_argument("--jobs", type=int, default=os.cpu_count(), metavar="N",
