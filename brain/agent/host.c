@@ -160,6 +160,14 @@ send(br_host *host, const rt_msg_def *def, const void *msg)
     }
 }
 
+// Where a restart begins; the brain keeps the journal from there on. A host that saves nothing
+// begins with what is there, and needs nothing kept.
+static uint64_t
+saved_seq(const br_host *host)
+{
+    return host->kv == NULL ? host->applied : rt_store_saved(host->store);
+}
+
 static void
 send_hello(br_host *host)
 {
@@ -171,6 +179,7 @@ send_hello(br_host *host)
         .applied_seq = host->applied,
         .catalog_hash = rt_catalog_hash(host->catalog),
         .agents = {(void *)(uintptr_t)infos, (uint32_t)count},
+        .saved_seq = saved_seq(host),
     };
 
     rt_arena_reset(host->arena);
@@ -198,6 +207,7 @@ static void
 send_answers(br_host *host, msg_answers *answers)
 {
     answers->upto_seq = host->answered;
+    answers->saved_seq = saved_seq(host);
     if (host->is_health_due) {
         br_runner_states(host->runner, host->arena, &answers->agents);
         host->is_health_due = false;

@@ -30,6 +30,7 @@
 // With the events' own clock a commit per event would dominate; what waits for it waits at most
 // this.
 #define COMMIT_DELAY_US 2000
+#define HOLD_FACTOR 2 // times its bound that the journal may grow for a host that does not save
 
 void
 br__fail(br_brain *brain, rt_err err, const char *what)
@@ -43,6 +44,17 @@ br__fail(br_brain *brain, rt_err err, const char *what)
     rt_loop_stop(brain->loop);
 }
 
+// What a start of the brain or of a host would read must stay. A host that cannot save for long
+// does not hold the journal for ever: at twice its size only what it was not fed yet stays.
+static void
+release_journal(br_brain *brain)
+{
+    uint64_t keep = RT_MIN(rt_store_saved(brain->store), brain->cut_decided_seq);
+    bool for_restarts =
+        rt_journal_info_get(brain->journal).bytes / HOLD_FACTOR < brain->config.journal_max_bytes;
+    rt_journal_release(brain->journal, br__hosts_keep(brain, keep, for_restarts));
+}
+
 static void
 on_cut_done(void *user, rt_err err)
 {
@@ -52,13 +64,7 @@ on_cut_done(void *user, rt_err err)
     brain->cut_rest_us = now_us + CUT_REST * (now_us - brain->last_cut_us);
     if (err == RT_OK) {
         brain->metrics.cuts++;
-        // hosts behind still need records: only what everybody has may be recycled
-        uint64_t keep = rt_store_saved(brain->store);
-        keep = RT_MIN(keep, brain->cut_decided_seq); // a start reads from there on
-        for (unsigned h = 0; h < brain->host_count; h++) {
-            keep = brain->hosts[h].up ? RT_MIN(keep, brain->hosts[h].fed) : keep;
-        }
-        rt_journal_release(brain->journal, keep);
+        release_journal(brain);
         return;
     }
     brain->metrics.cuts_failed++;

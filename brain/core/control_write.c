@@ -233,6 +233,12 @@ br__ask_dlq_retry(const br_ask *ask)
                    "actions are halted, it would be cancelled at once");
         return;
     }
+    rt_str rival = br_outbox_rival(ask->brain->state->outbox, letter.intent);
+    if (rival.len > 0) {
+        br__refuse(ask->control, ask->call, RT_EBUSY, "try again when it has ended",
+                   "action %.*s is in flight on the same target", RT_STR_ARG(rival));
+        return;
+    }
     if (resolve(ask, ref, "retry")) {
         br__execute_add(ask->brain, ref); // it runs after the commit, under its old key
         say_resolved(ask, ref, "retry");

@@ -1,5 +1,6 @@
 #include "brain/core/decide.h"
 
+#include <float.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -21,6 +22,7 @@ typedef struct deciding {
     uint32_t candidate_count;
     const br_candidate *admitted[BR_CANDIDATES_MAX];
     uint32_t admitted_count;
+    uint64_t crowded; // left out because a bound was reached
     br_outcome *out;
 } deciding;
 
@@ -39,9 +41,6 @@ in_shadow(const deciding *d, rt_str agent)
 static void
 add_candidate(deciding *d, const msg_proposal *proposal)
 {
-    if (d->candidate_count == BR_CANDIDATES_MAX) {
-        return; // agents and playbooks are bounded one by one; together they stay below in practice
-    }
     br_candidate *candidate = &d->candidates[d->candidate_count++];
     candidate->msg.proposal = *proposal;
     candidate->action = br_pack_action(d->state->config.pack, proposal->action);
@@ -148,6 +147,38 @@ gather_agents(deciding *d)
     sort_by_agent(d->candidates + from, sizeof(br_candidate), d->candidate_count - from);
 }
 
+// Vetoes stay in any case: leaving one out would let through what it forbids.
+static double
+worth(const br_candidate *candidate)
+{
+    const msg_proposal *p = &candidate->msg.proposal;
+    return p->veto ? DBL_MAX : (double)p->priority * p->confidence;
+}
+
+// Too many proposals: those that would win least are left out, which the record says.
+static void
+keep_best(deciding *d)
+{
+    while (d->candidate_count > BR_CANDIDATES_MAX) {
+        uint32_t least = 0;
+        for (uint32_t i = 1; i < d->candidate_count; i++) {
+            least = worth(&d->candidates[i]) <= worth(&d->candidates[least]) ? i : least;
+        }
+        d->candidate_count--;
+        d->crowded++;
+        memmove(&d->candidates[least], &d->candidates[least + 1],
+                (d->candidate_count - least) * sizeof(br_candidate));
+    }
+}
+
+// Which items are left out does not depend on the order of the answers: they are sorted before.
+static uint32_t
+keep_first(deciding *d, uint32_t count, uint32_t max)
+{
+    d->crowded += count > max ? count - max : 0;
+    return RT_MIN(count, max);
+}
+
 static bool
 admit(void *user, br_candidate *candidate)
 {
@@ -222,23 +253,26 @@ static bool
 fill_timers(deciding *d)
 {
     uint32_t most = d->consultation.timers.count + answered(d, offsetof(msg_answer, timers));
-    msg_timer *timers = rt_arena_array(d->arena, msg_timer, RT_MIN(most, TIMERS_MAX));
+    msg_timer *timers = rt_arena_array(d->arena, msg_timer, most);
     uint32_t count = 0;
     if (timers == NULL) {
         return false;
     }
     const msg_timer *own = d->consultation.timers.items;
-    for (uint32_t i = 0; i < d->consultation.timers.count && count < TIMERS_MAX; i++) {
+    for (uint32_t i = 0; i < d->consultation.timers.count; i++) {
         if (won_any(d, own[i].owner)) { // nothing was done: nothing to verify
             timers[count++] = own[i];
         }
     }
+    uint32_t from = count;
     for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
         const msg_timer *asked = d->hearing->answers[h]->timers.items;
-        for (uint32_t i = 0; i < d->hearing->answers[h]->timers.count && count < TIMERS_MAX; i++) {
+        for (uint32_t i = 0; i < d->hearing->answers[h]->timers.count; i++) {
             timers[count++] = asked[i];
         }
     }
+    sort_by_agent(timers + from, sizeof(msg_timer), count - from);
+    count = keep_first(d, count, TIMERS_MAX);
     sort_by_agent(timers, sizeof(msg_timer), count);
     d->out->decision.timers = (rt_msg_list){timers, count};
     return true;
@@ -248,20 +282,19 @@ static bool
 fill_predictions(deciding *d)
 {
     uint32_t most = answered(d, offsetof(msg_answer, predictions));
-    msg_prediction *predictions =
-        rt_arena_array(d->arena, msg_prediction, RT_MIN(most, PREDICTIONS_MAX));
+    msg_prediction *predictions = rt_arena_array(d->arena, msg_prediction, most);
     uint32_t count = 0;
     if (predictions == NULL) {
         return false;
     }
     for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
         const msg_prediction *said = d->hearing->answers[h]->predictions.items;
-        for (uint32_t i = 0;
-             i < d->hearing->answers[h]->predictions.count && count < PREDICTIONS_MAX; i++) {
+        for (uint32_t i = 0; i < d->hearing->answers[h]->predictions.count; i++) {
             predictions[count++] = said[i];
         }
     }
     sort_by_agent(predictions, sizeof(msg_prediction), count);
+    count = keep_first(d, count, PREDICTIONS_MAX);
     d->out->decision.predictions = (rt_msg_list){predictions, count};
     return true;
 }
@@ -270,23 +303,23 @@ static bool
 fill_emissions(deciding *d)
 {
     uint32_t most = d->consultation.emissions.count + answered(d, offsetof(msg_answer, emissions));
-    msg_emission *emissions = rt_arena_array(d->arena, msg_emission, RT_MIN(most, EMISSIONS_MAX));
+    msg_emission *emissions = rt_arena_array(d->arena, msg_emission, most);
     uint32_t count = 0;
     if (emissions == NULL) {
         return false;
     }
     const msg_emission *own = d->consultation.emissions.items;
-    for (uint32_t i = 0; i < d->consultation.emissions.count && count < EMISSIONS_MAX; i++) {
+    for (uint32_t i = 0; i < d->consultation.emissions.count; i++) {
         emissions[count++] = own[i];
     }
     for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
         const msg_emission *raised = d->hearing->answers[h]->emissions.items;
-        for (uint32_t i = 0; i < d->hearing->answers[h]->emissions.count && count < EMISSIONS_MAX;
-             i++) {
+        for (uint32_t i = 0; i < d->hearing->answers[h]->emissions.count; i++) {
             emissions[count++] = raised[i];
         }
     }
     sort_by_agent(emissions, sizeof(msg_emission), count);
+    count = keep_first(d, count, EMISSIONS_MAX);
     d->out->emissions = emissions;
     d->out->emission_count = count;
     d->out->decision.emissions = count;
@@ -384,12 +417,13 @@ static rt_err
 fill(deciding *d)
 {
     uint32_t most = d->consultation.proposals.count + answered(d, offsetof(msg_answer, proposals));
-    d->candidates = rt_arena_array(d->arena, br_candidate, RT_MIN(most, BR_CANDIDATES_MAX));
+    d->candidates = rt_arena_array(d->arena, br_candidate, most);
     if (d->candidates == NULL) {
         return RT_ENOMEM;
     }
     gather_playbooks(d);
     gather_agents(d);
+    keep_best(d);
     fill_head(d);
     if (d->candidate_count > 0) {
         (void)br_arbitrate(d->candidates, d->candidate_count, admit, d); // counted by numbering
@@ -402,6 +436,7 @@ fill(deciding *d)
     }
     give_back_throttles(d);
     bool ok = fill_timers(d) && fill_predictions(d) && fill_emissions(d) && fill_candidates(d);
+    d->out->decision.crowded = d->crowded;
     return ok ? RT_OK : RT_ENOMEM;
 }
 

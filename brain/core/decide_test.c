@@ -520,6 +520,80 @@ test_decide_hosts_and_their_order_change_no_byte(void **state)
     rt_mpw_fini(&other);
 }
 
+#define CROWD 80 // proposals of one event, from two hosts
+#define CROWD_MAX BR_CANDIDATES_MAX
+
+// Two hosts want much; the last proposal of all is a veto.
+static void
+crowd(fixture *f, msg_proposal proposals[CROWD], msg_answer answers[2], bool swapped)
+{
+    static char targets[CROWD][16];
+
+    memset(answers, 0, 2 * sizeof(*answers));
+    for (uint32_t i = 0; i < CROWD; i++) {
+        (void)snprintf(targets[i], sizeof(targets[i]), "order/%u", i);
+        proposals[i] = (msg_proposal){.agent = i < CROWD / 2 ? RT_STR("a") : RT_STR("b"),
+                                      .action = RT_STR("expedite_order"),
+                                      .target = rt_str_of(targets[i]),
+                                      .priority = (int64_t)i + 1,
+                                      .confidence = 1};
+    }
+    proposals[CROWD - 1].veto = true;
+    proposals[CROWD - 1].priority = 0;
+    for (uint32_t h = 0; h < 2; h++) {
+        answers[h] = (msg_answer){.seq = SEQ,
+                                  .proposals = {proposals + h * CROWD / 2, CROWD / 2}};
+        f->hearing.answers[h] = &answers[swapped ? 1 - h : h];
+    }
+    f->hearing.answer_count = 2;
+}
+
+static void
+test_decide_crowd_leaves_out_the_least_and_says_so(void **state)
+{
+    fixture *f = *state;
+    msg_proposal *proposals = rt_new_array(msg_proposal, CROWD);
+    msg_answer answers[2];
+
+    for (int swapped = 0; swapped < 2; swapped++) {
+        crowd(f, proposals, answers, swapped != 0);
+        decide(f);
+
+        CHECK_INT(f->out.decision.candidates.count, CROWD_MAX);
+        CHECK_U64(f->out.decision.crowded, CROWD - CROWD_MAX);
+        CHECK_NEAR(candidate(f, 0)->score, CROWD - CROWD_MAX + 1, 0); // the least was left out
+        CHECK_TRUE(candidate(f, CROWD_MAX - 1)->proposal.veto);       // a veto never
+    }
+    rt_free(proposals);
+}
+
+static void
+test_decide_too_many_timers_keep_the_first_by_name(void **state)
+{
+    fixture *f = *state;
+    msg_timer *timers = rt_new_array(msg_timer, 200);
+    msg_answer answers[2] = {{.seq = SEQ, .timers = {timers, 100}},
+                             {.seq = SEQ, .timers = {timers + 100, 100}}};
+
+    for (int i = 0; i < 200; i++) {
+        timers[i] = (msg_timer){.owner = i < 100 ? RT_STR("z") : RT_STR("a"),
+                                .key = RT_STR("k"),
+                                .due_ms = i + 1,
+                                .subject = RT_STR("order/1")};
+    }
+    f->hearing.answers[0] = &answers[0];
+    f->hearing.answers[1] = &answers[1];
+    f->hearing.answer_count = 2;
+    decide(f);
+
+    const msg_timer *kept = f->out.decision.timers.items;
+    CHECK_INT(f->out.decision.timers.count, 128);
+    CHECK_U64(f->out.decision.crowded, 72);
+    CHECK_STR(kept[99].owner, "a");
+    CHECK_STR(kept[127].owner, "z");
+    rt_free(timers);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -542,6 +616,8 @@ main(void)
         TEST(test_decide_damaged_consultation_is_an_error),
         TEST(test_decide_without_memory_is_enomem),
         TEST(test_decide_hosts_and_their_order_change_no_byte),
+        TEST(test_decide_crowd_leaves_out_the_least_and_says_so),
+        TEST(test_decide_too_many_timers_keep_the_first_by_name),
     };
 
     return CHECK_RUN(tests);

@@ -101,6 +101,7 @@ decide_one(br_brain *brain, br_undecided *event, int64_t now_us)
     br__publish_decision(brain, &record, event->tenant.v);
     queue_winners(brain, &outcome.decision);
     brain->metrics.decisions++;
+    brain->metrics.decisions_crowded += outcome.decision.crowded > 0;
     brain->metrics.decisions_missing_agent += hearing.missing_count > 0;
     int64_t taken_us = event->deadline_us - brain->config.deadline_ms * 1000;
     br_histogram_add(&brain->metrics.decide_us, (uint64_t)RT_MAX(now_us - taken_us, 0));

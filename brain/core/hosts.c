@@ -267,6 +267,21 @@ br__hosts_caught_up(const br_brain *brain)
     return true;
 }
 
+uint64_t
+br__hosts_keep(const br_brain *brain, uint64_t keep, bool for_restarts)
+{
+    for (unsigned h = 0; h < brain->host_count; h++) {
+        const br_host_link *host = &brain->hosts[h];
+        if (host->known && for_restarts) {
+            keep = RT_MIN(keep, host->saved);
+        }
+        if (host->up) {
+            keep = RT_MIN(keep, host->fed);
+        }
+    }
+    return keep;
+}
+
 static br_answers *
 push_answers(br_host_link *host, rt_parcel *parcel)
 {
@@ -409,6 +424,7 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     answers->msg = (msg_answers){.upto_seq = hello.applied_seq, .answers = hello.answers};
     answers->from_seq = 0;
     host->answered = hello.applied_seq;
+    host->saved = hello.saved_seq;
     brain->metrics.host_reconnects++;
     br_pending_answered(brain->pending, host->index, hello.applied_seq);
     rt_log_info("host-up", "host=%s agents=%u applied_seq=%llu", host->name, host->agent_count,
@@ -488,6 +504,7 @@ on_answers(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     }
     answers->from_seq = host->answered + 1;
     host->answered = RT_MAX(host->answered, answers->msg.upto_seq);
+    host->saved = RT_MAX(host->saved, answers->msg.saved_seq);
     br_pending_answered(brain->pending, host->index, host->answered);
     keep_states(host, &answers->msg);
     if (answers->msg.state_hash != 0) {

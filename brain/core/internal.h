@@ -63,6 +63,7 @@ typedef struct br_host_link {
     bool live;    // gets records as they are made; else fed from the journal
     uint64_t fed; // last seq it was sent or that needs no sending
     uint64_t answered;
+    uint64_t saved;    // a restart of the host begins behind this record
     uint64_t awaiting; // upto_seq of the last batch sent and not answered; 0 = none
     uint64_t told_committed;
     rt_journal_reader *reader;
@@ -251,6 +252,9 @@ void br__hosts_note(br_brain *brain, const rt_record *record, const rt_event_typ
 void br__hosts_flush(br_brain *brain);
 // br__hosts_tell_committed lets quiet hosts know what is durable.
 void br__hosts_tell_committed(br_brain *brain);
+// br__hosts_keep lowers `keep` to the last record that no host needs any more: those up, what they
+// were not fed yet; with `for_restarts` also what any host would need if it were killed now.
+uint64_t br__hosts_keep(const br_brain *brain, uint64_t keep, bool for_restarts);
 // br__hosts_caught_up tells whether every host is up and live.
 bool br__hosts_caught_up(const br_brain *brain);
 // br__hosts_hear is the set of hosts with an agent that hears the type.

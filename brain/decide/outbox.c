@@ -168,6 +168,15 @@ br_outbox_in_flight(const br_outbox *outbox, rt_tenant tenant, rt_str target, rt
     return rt_str_of_bytes(holder);
 }
 
+rt_str
+br_outbox_rival(const br_outbox *outbox, rt_bytes row)
+{
+    br_intent intent;
+    rt_str group;
+    decode(row, &intent, &group);
+    return br_outbox_in_flight(outbox, intent.tenant, intent.target, group);
+}
+
 size_t
 br_outbox_count(const br_outbox *outbox)
 {

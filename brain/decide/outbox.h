@@ -41,6 +41,9 @@ bool br_outbox_get(const br_outbox *outbox, rt_str action_id, br_intent *ret_int
 // intent again, with the same idempotency key.
 bool br_outbox_raw(const br_outbox *outbox, rt_str action_id, rt_bytes *ret_row);
 void br_outbox_restore(br_outbox *outbox, rt_bytes row);
+// br_outbox_rival finds the action in flight that an intent restored from `row` would meet on its
+// target and group; {NULL,0} without. Such an intent must not be restored.
+rt_str br_outbox_rival(const br_outbox *outbox, rt_bytes row);
 // br_outbox_in_flight finds the action in flight on a target and group; {NULL,0} without.
 rt_str br_outbox_in_flight(const br_outbox *outbox, rt_tenant tenant, rt_str target, rt_str group);
 // br_outbox_count is the number of actions in flight.

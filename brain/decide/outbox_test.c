@@ -141,6 +141,27 @@ test_outbox_raw_row_is_restored_with_its_lease(void **state)
 }
 
 static void
+test_outbox_rival_of_a_row_is_who_took_its_place(void **state)
+{
+    uint8_t copy[256];
+    rt_bytes row;
+
+    (void)state;
+    add("x-1", "order/1", "carrier");
+    CHECK_TRUE(br_outbox_raw(outbox, RT_STR("x-1"), &row));
+    memcpy(copy, row.ptr, row.len);
+    row.ptr = copy;
+    CHECK_TRUE(br_outbox_end(outbox, RT_STR("x-1")));
+    CHECK_INT(br_outbox_rival(outbox, row).len, 0);
+
+    add("x-2", "order/1", "carrier");
+    CHECK_STR(br_outbox_rival(outbox, row), "x-2");
+    CHECK_TRUE(br_outbox_end(outbox, RT_STR("x-2")));
+    add("x-3", "order/2", "carrier");
+    CHECK_INT(br_outbox_rival(outbox, row).len, 0);
+}
+
+static void
 test_outbox_walk_is_in_order_of_adding_even_after_a_restart(void **state)
 {
     static const char *const ids[] = {"x-9", "x-10", "x-2"};
@@ -214,6 +235,7 @@ main(void)
         TEST(test_outbox_end_of_an_earlier_action_keeps_the_later_ones_lease),
         TEST(test_outbox_without_group_holds_nothing),
         TEST(test_outbox_raw_row_is_restored_with_its_lease),
+        TEST(test_outbox_rival_of_a_row_is_who_took_its_place),
         TEST(test_outbox_walk_is_in_order_of_adding_even_after_a_restart),
         TEST(test_outbox_holders_agree_with_a_model),
     };
