@@ -1,6 +1,7 @@
 // The state as a fold: what each record does to it, and that live, reopened and replayed are one.
 #include "brain/core/state.h"
 
+#include "brain/memory/tables.h"
 #include "runtime/base/rng.h"
 #include "tests/harness/state_kit.h"
 #include "tests/harness/store_kit.h"
@@ -679,6 +680,79 @@ test_state_records_after_the_last_cut_are_folded_again(void **state)
     CHECK_U64(br_state_hash(f->state), live);
 }
 
+typedef struct first_pair {
+    uint8_t key[RT_KV_KEY_MAX];
+    size_t key_len;
+    uint8_t value[RT_STORE_VALUE_MAX + 64];
+    size_t value_len;
+} first_pair;
+
+static rt_err
+on_first_pair(void *user, rt_bytes key, rt_bytes value)
+{
+    first_pair *pair = user;
+
+    memcpy(pair->key, key.ptr, key.len);
+    memcpy(pair->value, value.ptr, value.len);
+    pair->key_len = key.len;
+    pair->value_len = value.len;
+    return RT_EEND;
+}
+
+// Flips a bit of one saved row of a table; a second time mends it.
+static void
+damage(fixture *f, uint8_t table)
+{
+    static first_pair pair;
+    rt_kv_batch *batch = rt_kv_batch_new();
+
+    pair.key_len = 0;
+    CHECK_OK(rt_kv_scan(f->kit.kv, (rt_bytes){&table, 1}, on_first_pair, &pair));
+    CHECK_TRUE(pair.key_len > 0); // each table has a row
+    pair.value[pair.value_len - 1] ^= 1;
+    rt_kv_batch_put(batch, (rt_bytes){pair.key, pair.key_len},
+                    (rt_bytes){pair.value, pair.value_len});
+    CHECK_OK(rt_kv_commit(f->kit.kv, batch));
+    rt_kv_batch_free(batch);
+}
+
+static void
+test_state_damaged_row_of_any_table_is_refused(void **state)
+{
+    fixture *f = *state;
+    br_state_config config = f->state->config;
+    rt_diag *diag = rt_diag_new();
+    br_state *refused = NULL;
+    rt_rng rng;
+
+    rt_rng_seed(&rng, 103, 1);
+    for (int i = 0; i < 300; i++) {
+        random_step(f, &rng);
+    }
+    rt_event numbered = f->event;
+    numbered.has_sequence = true;
+    numbered.sequence = 7;
+    br_dedup_remember(f->state->dedup, &numbered);
+    reopen(f);
+    uint64_t hash = br_state_hash(f->state);
+    for (uint8_t table = BR_TABLE_META; table <= BR_TABLE_DEAD; table++) {
+        br_state_free(f->state);
+        f->state = NULL;
+        store_kit_close(&f->kit);
+        store_kit_open(&f->kit);
+        damage(f, table);
+        CHECK_ERR(br_state_new(f->kit.store, &config, diag, &refused), RT_ECORRUPT);
+        CHECK_TRUE(refused == NULL);
+
+        damage(f, table);
+        store_kit_close(&f->kit);
+        store_kit_open(&f->kit);
+        f->state = state_kit_open(f->kit.store, f->pack);
+        CHECK_U64(br_state_hash(f->state), hash);
+    }
+    rt_diag_free(diag);
+}
+
 static void
 test_state_hash_tells_states_apart(void **state)
 {
@@ -717,6 +791,7 @@ main(void)
         TEST(test_state_verdicts_are_counted),
         TEST(test_state_live_reopened_and_replayed_have_one_hash),
         TEST(test_state_records_after_the_last_cut_are_folded_again),
+        TEST(test_state_damaged_row_of_any_table_is_refused),
         TEST(test_state_hash_tells_states_apart),
     };
 

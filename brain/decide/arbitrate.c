@@ -13,12 +13,12 @@ settle(br_candidate *candidate, const char *verdict)
     candidate->msg.why = rt_utf8_whole(rt_str_of(candidate->why));
 }
 
+// True when `veto` is one that forbids `other`, which is none.
 static bool
 vetoes(const br_candidate *veto, const br_candidate *other)
 {
     const msg_proposal *v = &veto->msg.proposal;
-    return v->veto && !other->msg.proposal.veto &&
-           rt_str_equal(v->target, other->msg.proposal.target) &&
+    return v->veto && rt_str_equal(v->target, other->msg.proposal.target) &&
            (rt_str_is(v->action, "*") || rt_str_equal(v->action, other->msg.proposal.action));
 }
 

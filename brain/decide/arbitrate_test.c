@@ -173,6 +173,63 @@ test_arbitrate_refused_one_leaves_its_place_to_the_next(void **state)
 }
 
 static void
+test_arbitrate_shorter_name_goes_before_the_longer_it_begins(void **state)
+{
+    static const char *const names_down[] = {"aab", "aa", "a", ""};
+
+    (void)state;
+    for (size_t i = 0; i + 1 < RT_COUNT(names_down); i++) {
+        br_candidate list[] = {ask(names_down[i], &call, "order/1", 50),
+                               ask(names_down[i + 1], &call, "order/1", 50)};
+
+        br_candidate turned[] = {list[1], list[0]};
+
+        CHECK_INT(br_arbitrate(list, 2, admit_all, NULL), 1);
+        CHECK_STR(list[1].msg.verdict, "won");
+        CHECK_INT(br_arbitrate(turned, 2, admit_all, NULL), 1);
+        CHECK_STR(turned[0].msg.verdict, "won");
+    }
+}
+
+static void
+test_arbitrate_unnamed_ones_are_told_about_all_the_same(void **state)
+{
+    br_candidate list[] = {ask("a", &call, "order/1", 90), ask("b", &call, "order/2", 80),
+                           ask("c", &call, "order/2", 70), ask("d", NULL, "order/3", 60),
+                           veto("v", "call", "order/1", "")};
+
+    (void)state;
+    // what an agent leaves out comes as a string without a pointer
+    list[1].msg.proposal.agent = (rt_str){NULL, 0};
+    list[3].msg.proposal.action = (rt_str){NULL, 0};
+    list[4].msg.proposal.agent = (rt_str){NULL, 0};
+    list[4].msg.proposal.reason = (rt_str){NULL, 0};
+    CHECK_INT(br_arbitrate(list, 5, admit_all, NULL), 1);
+
+    check_verdict(&list[0], "vetoed", "vetoed by : ");
+    check_verdict(&list[2], "lost", "lost to call of : 70.00 against 80.00");
+    check_verdict(&list[3], "refused", "action '' is not in the pack's list");
+}
+
+static void
+test_arbitrate_takes_as_many_as_there_may_be(void **state)
+{
+    static br_candidate list[BR_CANDIDATES_MAX];
+    static char orders[BR_CANDIDATES_MAX][16];
+
+    (void)state;
+    for (uint32_t i = 0; i < BR_CANDIDATES_MAX; i++) {
+        (void)snprintf(orders[i], sizeof(orders[i]), "order/%u", i);
+        list[i] = ask("a", &call, orders[i], i);
+    }
+
+    CHECK_INT(br_arbitrate(list, BR_CANDIDATES_MAX, admit_all, NULL), BR_CANDIDATES_MAX);
+    for (uint32_t i = 0; i < BR_CANDIDATES_MAX; i++) {
+        check_verdict(&list[i], "won", "");
+    }
+}
+
+static void
 test_arbitrate_reason_cut_short_is_whole_characters(void **state)
 {
     char reason[256];
@@ -309,6 +366,9 @@ main(void)
         cmocka_unit_test(test_arbitrate_veto_of_everything_spares_other_vetoes),
         cmocka_unit_test(test_arbitrate_unknown_and_shadow_never_win),
         cmocka_unit_test(test_arbitrate_refused_one_leaves_its_place_to_the_next),
+        cmocka_unit_test(test_arbitrate_shorter_name_goes_before_the_longer_it_begins),
+        cmocka_unit_test(test_arbitrate_unnamed_ones_are_told_about_all_the_same),
+        cmocka_unit_test(test_arbitrate_takes_as_many_as_there_may_be),
         cmocka_unit_test(test_arbitrate_reason_cut_short_is_whole_characters),
         cmocka_unit_test(test_arbitrate_order_never_changes_verdicts),
     };

@@ -17,6 +17,7 @@ static const char ACTIONS[] =
     "true}}}\n"
     "  move: {group: carrier, cooldown: 2h, budget: {per_target_day: 3}}\n"
     "  note: {budget: {per_tenant_hour: 4}}\n"
+    "  ping: {budget: {per_target_day: 2}}\n"
     "  free: {}\n"
     "  hook: {executor: webhook, webhook: erp}\n"
     "  hook2: {executor: webhook, webhook: crm}\n";
@@ -34,21 +35,37 @@ typedef struct fixture {
     uint32_t admitted_count;
 } fixture;
 
+// A gate over an empty store.
+static void
+open_gate(fixture *f, int32_t quiet_from_min, int32_t quiet_until_min)
+{
+    const br_gate_config config = {.actions_per_minute = PER_MINUTE,
+                                   .quiet_from_min = quiet_from_min,
+                                   .quiet_until_min = quiet_until_min,
+                                   .utc_offset_ms = zones,
+                                   .tenant_count = RT_COUNT(zones)};
+
+    f->store = rt_store_open_memory();
+    CHECK_OK(br_outbox_new(f->store, &f->outbox));
+    CHECK_OK(br_gate_new(f->store, f->outbox, &config, &f->gate));
+}
+
+static void
+close_gate(fixture *f)
+{
+    br_gate_free(f->gate);
+    br_outbox_free(f->outbox);
+    rt_store_close(f->store);
+}
+
 static int
 setup(void **state)
 {
     fixture *f = rt_new(fixture);
     const char *const texts[] = {ACTIONS, CUSTOMER};
-    const br_gate_config config = {.actions_per_minute = PER_MINUTE,
-                                   .quiet_from_min = 21 * 60,
-                                   .quiet_until_min = 8 * 60,
-                                   .utc_offset_ms = zones,
-                                   .tenant_count = RT_COUNT(zones)};
 
     f->pack = pack_kit_of(texts, 2);
-    f->store = rt_store_open_memory();
-    CHECK_OK(br_outbox_new(f->store, &f->outbox));
-    CHECK_OK(br_gate_new(f->store, f->outbox, &config, &f->gate));
+    open_gate(f, 21 * 60, 8 * 60);
     *state = f;
     return 0;
 }
@@ -58,9 +75,7 @@ teardown(void **state)
 {
     fixture *f = *state;
 
-    br_gate_free(f->gate);
-    br_outbox_free(f->outbox);
-    rt_store_close(f->store);
+    close_gate(f);
     br_pack_free(f->pack);
     rt_free(f);
     return 0;
@@ -174,6 +189,67 @@ test_gate_quiet_hours_spare_customers_in_their_own_time(void **state)
 }
 
 static void
+test_gate_quiet_hours_within_one_day(void **state)
+{
+    fixture *f = *state;
+    int64_t midnight = NOON_MS - 12 * HOUR_MS; // local
+
+    close_gate(f);
+    open_gate(f, 12 * 60 + 30, 14 * 60);
+
+    CHECK_TRUE(call(f, "customer/1", midnight));
+    CHECK_TRUE(call(f, "customer/1", midnight + 12 * HOUR_MS + 30 * MINUTE_MS - 1));
+    CHECK_FALSE(call(f, "customer/1", midnight + 12 * HOUR_MS + 30 * MINUTE_MS));
+    CHECK_FALSE(call(f, "customer/1", midnight + 14 * HOUR_MS - 1));
+    CHECK_TRUE(call(f, "customer/1", midnight + 14 * HOUR_MS));
+}
+
+static void
+test_gate_quiet_from_and_until_the_same_minute_is_never(void **state)
+{
+    fixture *f = *state;
+
+    close_gate(f);
+    open_gate(f, 12 * 60, 12 * 60);
+
+    CHECK_TRUE(call(f, "customer/1", NOON_MS));
+    CHECK_TRUE(call(f, "customer/1", NOON_MS - MINUTE_MS));
+}
+
+static void
+test_gate_tenant_without_a_zone_lives_in_utc(void **state)
+{
+    fixture *f = *state;
+    br_admission admission = {.tenant = {RT_COUNT(zones)}, .candidate = &f->candidate};
+
+    CHECK_TRUE(call(f, "customer/1", NOON_MS)); // fills the candidate
+    admission.now_ms = NOON_MS - 17 * HOUR_MS + 8 * HOUR_MS - 1;
+    CHECK_FALSE(br_gate_admit(f->gate, &admission));
+    CHECK_CSTR(f->candidate.why, "quiet hours");
+    admission.now_ms++;
+    CHECK_TRUE(br_gate_admit(f->gate, &admission));
+}
+
+static void
+test_gate_full_outbox_admits_nothing(void **state)
+{
+    fixture *f = *state;
+    char id[32];
+    br_intent intent = {.tenant = PACK_KIT_TENANT,
+                        .action = RT_STR("free"),
+                        .target = RT_STR("order/1")};
+
+    for (int i = 0; i < BR_OUTBOX_MAX; i++) {
+        (void)snprintf(id, sizeof(id), "x-%d", i);
+        intent.action_id = rt_str_of(id);
+        br_outbox_add(f->outbox, &intent, RT_STR(""));
+    }
+    check_refused(f, "free", "order/1", NOON_MS, "outbox full");
+    CHECK_TRUE(br_outbox_end(f->outbox, RT_STR("x-7")));
+    CHECK_TRUE(admit(f, "free", "order/1", NOON_MS));
+}
+
+static void
 test_gate_action_in_flight_keeps_its_group_and_target(void **state)
 {
     fixture *f = *state;
@@ -221,6 +297,28 @@ test_gate_day_of_a_target_is_the_tenants_own(void **state)
     take(f, "move", "order/2", midnight - 5 * HOUR_MS);
     check_refused(f, "move", "order/2", midnight - 1,
                   "budget: 3 of 3 a day used for this target");
+}
+
+static void
+test_gate_day_of_a_target_is_counted_without_a_cooldown(void **state)
+{
+    fixture *f = *state;
+
+    take(f, "ping", "order/1", NOON_MS);
+    CHECK_TRUE(admit(f, "ping", "order/1", NOON_MS));
+    take(f, "ping", "order/1", NOON_MS);
+
+    check_refused(f, "ping", "order/1", NOON_MS, "budget: 2 of 2 a day used for this target");
+    CHECK_TRUE(admit(f, "ping", "order/2", NOON_MS));
+    CHECK_TRUE(admit(f, "ping", "order/1", NOON_MS + 12 * HOUR_MS));
+    // the same decision admitted one already
+    f->others[0] = f->candidate;
+    f->admitted[0] = &f->others[0];
+    f->admitted_count = 1;
+    CHECK_TRUE(admit(f, "ping", "order/1", NOON_MS + 12 * HOUR_MS));
+    take(f, "ping", "order/1", NOON_MS + 12 * HOUR_MS);
+    check_refused(f, "ping", "order/1", NOON_MS + 12 * HOUR_MS,
+                  "budget: 2 of 2 a day used for this target");
 }
 
 static void
@@ -294,6 +392,20 @@ test_gate_breaker_opens_at_half_of_the_last_20_failed(void **state)
     outcomes(f, "hook", 19, true); // judged anew by 20
     CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS + BR_BREAKER_OPEN_MS));
     outcomes(f, "hook", 1, true);
+    CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS));
+}
+
+static void
+test_gate_breaker_forgets_what_is_older_than_its_window(void **state)
+{
+    fixture *f = *state;
+
+    outcomes(f, "hook", 9, true);
+    outcomes(f, "hook", 11, false);
+    outcomes(f, "hook", 9, true); // pushes the first nine out
+    CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS));
+    outcomes(f, "hook", 1, true);
+
     CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS));
 }
 
@@ -401,12 +513,18 @@ main(void)
         TEST(test_gate_shape_of_arguments_and_target_is_checked),
         TEST(test_gate_target_or_arguments_too_long_are_refused),
         TEST(test_gate_quiet_hours_spare_customers_in_their_own_time),
+        TEST(test_gate_quiet_hours_within_one_day),
+        TEST(test_gate_quiet_from_and_until_the_same_minute_is_never),
+        TEST(test_gate_tenant_without_a_zone_lives_in_utc),
+        TEST(test_gate_full_outbox_admits_nothing),
         TEST(test_gate_action_in_flight_keeps_its_group_and_target),
         TEST(test_gate_cooldown_holds_for_its_time_and_target),
         TEST(test_gate_day_of_a_target_is_the_tenants_own),
+        TEST(test_gate_day_of_a_target_is_counted_without_a_cooldown),
         TEST(test_gate_hour_and_minute_of_a_tenant_are_bounded),
         TEST(test_gate_counts_what_the_same_decision_admitted),
         TEST(test_gate_breaker_opens_at_half_of_the_last_20_failed),
+        TEST(test_gate_breaker_forgets_what_is_older_than_its_window),
         TEST(test_gate_breaker_is_of_webhooks_only),
         TEST(test_gate_tenants_have_budgets_of_their_own),
         TEST(test_gate_random_admissions_agree_with_a_log),
