@@ -50,6 +50,12 @@ class Rules:
         return next((f for f in self.floors if '*' in f and fnmatch.fnmatch(folder, f)), None)
 
 
+def is_free(rules, path):
+    """Whether a file may include what it likes: tests, but for a folder of tests/ with a floor."""
+    bound = path.startswith('tests/') and rules.floor_of(path) is not None
+    return house.is_test(path) and (not bound or path.endswith('_test.c'))
+
+
 def within(path, places):
     return any(path == place or path.startswith(place + '/') for place in places)
 
@@ -83,15 +89,17 @@ def check_rules(rules, found):
 
 def check_own(rules, path, line, target, found):
     """An include of a header of ours."""
+    folder, target_folder = os.path.dirname(path), os.path.dirname(target)
+    if folder == target_folder and not is_free(rules, path) and folder.startswith('tests/'):
+        return
     if target.startswith('tests/') or house.is_test(target):
-        if not house.is_test(path):
+        if not is_free(rules, path):
             found.error(path, line, f'includes {target}: only tests include tests')
         return
-    folder, target_folder = os.path.dirname(path), os.path.dirname(target)
     private = target.endswith('internal.h')
-    if private and folder != target_folder and not house.is_test(path):
+    if private and folder != target_folder and not is_free(rules, path):
         found.error(path, line, f'includes {target}: internal to {target_folder}')
-    if house.is_test(path) or (folder == target_folder and folder):
+    if is_free(rules, path) or (folder == target_folder and folder):
         return
     floor, target_floor = rules.floor_of(path), rules.floor_of(target)
     if floor is None:
@@ -109,9 +117,9 @@ def check_foreign(rules, path, line, target, found):
         if not (target == header or (header.endswith('/') and target.startswith(header)) or
                 (header == 'msgpack' and target.startswith('msgpack'))):
             continue
-        if path.endswith('.h') and not house.is_test(path):
+        if path.endswith('.h') and not is_free(rules, path):
             found.error(path, line, f'a header must not include <{target}>')
-        elif not within(path, doors) and not (header == 'cmocka.h' and house.is_test(path)):
+        elif not within(path, doors) and not (header == 'cmocka.h' and is_free(rules, path)):
             found.error(path, line, f'<{target}> belongs to {", ".join(doors)} alone')
 
 
@@ -121,7 +129,7 @@ def check_calls(rules, path, text, code, found):
         if name in rules.banned:
             found.error(path, house.line_at(text, match.start()),
                         f'{name} is banned: {rules.banned[name]}')
-        elif name in rules.homes and not house.is_test(path) and \
+        elif name in rules.homes and not is_free(rules, path) and \
                 not within(path, rules.homes[name]):
             found.error(path, house.line_at(text, match.start()),
                         f'{name} is called in {", ".join(rules.homes[name])} only')

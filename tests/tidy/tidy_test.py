@@ -91,6 +91,12 @@ class Layers(Tree):
         self.write('brain/core/y.c', '#include "tests/harness/check.h"\n')
         self.assert_found('check_layers.py', 'only tests include tests')
 
+    def test_checker_of_journals_that_shares_code_with_them_is_found(self):
+        self.write('tests/audit/y.c', '#include "runtime/base/x.h"\nvoid *p = malloc(1);\n')
+        self.write('tests/audit/y_test.c', '#include "runtime/base/x.h"\n')
+        self.assert_found('check_layers.py', 'tests/audit/y.c:1: includes runtime/base/x.h',
+                          'y.c:2: malloc is called in')
+
     def test_folder_without_a_floor_is_found(self):
         self.write('runtime/attic/y.c', '')
         self.assert_found('check_layers.py', 'runtime/attic has no floor')
