@@ -9,6 +9,7 @@
 // passed over. What is read here: decision, candidate, proposal, prediction, consulted, timer.
 
 #define ACTION_ID_CAP 64
+#define DECISION_VERSION 2
 
 // --- reading ----------------------------------------------------------------------------------
 
@@ -19,12 +20,11 @@ typedef struct fields {
 } fields;
 
 static fields
-open_fields(audit__mp *mp)
+open_fields(audit__mp *mp, uint64_t version)
 {
     uint32_t count = audit__mp_array(mp);
-    uint64_t version = audit__mp_u64(mp);
 
-    mp->bad = mp->bad || version != 1;
+    mp->bad = audit__mp_u64(mp) != version || mp->bad;
     return (fields){mp, count > 0 ? count - 1 : 0};
 }
 
@@ -81,7 +81,7 @@ close_fields(fields *f)
 static void
 read_proposal(audit__mp *mp, audit__candidate *c)
 {
-    fields f = open_fields(mp);
+    fields f = open_fields(mp, 1);
 
     c->agent = take_str(&f);
     pass(&f); // model
@@ -99,7 +99,7 @@ read_proposal(audit__mp *mp, audit__candidate *c)
 static void
 read_candidate(audit__mp *mp, audit__candidate *c)
 {
-    fields f = open_fields(mp);
+    fields f = open_fields(mp, 1);
 
     if (take(&f)) {
         read_proposal(mp, c);
@@ -114,7 +114,7 @@ read_candidate(audit__mp *mp, audit__candidate *c)
 static void
 read_consulted(audit__mp *mp, audit__consulted *c)
 {
-    fields f = open_fields(mp);
+    fields f = open_fields(mp, 1);
 
     c->playbook = take_str(&f);
     pass(&f); // version
@@ -147,7 +147,7 @@ read_predictions(fields *f, audit__decision *d)
     uint32_t count = take_list(f);
 
     for (uint32_t i = 0; i < count && !f->mp->bad; i++) {
-        fields p = open_fields(f->mp);
+        fields p = open_fields(f->mp, 1);
         audit__str agent = take_str(&p);
 
         if (i < AUDIT_CANDIDATES_MAX) {
@@ -177,7 +177,7 @@ static bool
 decode(const audit_record *record, audit__decision *d)
 {
     audit__mp mp = audit__mp_of(record->payload, record->payload_len);
-    fields f = open_fields(&mp);
+    fields f = open_fields(&mp, DECISION_VERSION);
     uint64_t tenant = 0;
 
     d->seq = record->seq;
@@ -530,7 +530,7 @@ see_timers(audit *a, const audit__decision *d)
     uint32_t count = audit__mp_array(&mp);
 
     for (uint32_t i = 0; i < count && !mp.bad; i++) {
-        fields f = open_fields(&mp);
+        fields f = open_fields(&mp, 1);
         const audit__str owner = take_str(&f);
         const audit__str name[] = {owner, take_str(&f)};
         int64_t due = take(&f) ? audit__mp_i64(&mp) : 0;
