@@ -69,6 +69,9 @@ find_problems(const br_brain *brain, problems *p)
         snprintf(text, sizeof(text), "%zu in the dead letters", dead);
         problem(p, false, "brainctl dlq list", text);
     }
+    if (brain->metrics.journal_damage > 0) {
+        problem(p, true, "brain-verify --scrub", "the journal was damaged at start, see the log");
+    }
     if (brain->metrics.cuts_failed > 0) {
         snprintf(text, sizeof(text), "the state could not be saved %llu times",
                  (unsigned long long)brain->metrics.cuts_failed);

@@ -120,6 +120,34 @@ recover_record(recovering *r, const rt_record *record)
     return RT_OK;
 }
 
+// Says what the journal found when it was opened: what was cut must not go unnoticed, and neither
+// must damage that stops nothing.
+static void
+tell_journal(br_brain *brain, const rt_journal_info *info)
+{
+    if (info->torn_bytes > 0) {
+        brain->metrics.journal_cut_bytes += info->torn_bytes;
+        rt_log_warn("journal-tail-cut",
+                    "bytes=%llu records=%llu after_seq=%llu: written and not acknowledged when the "
+                    "last run ended",
+                    (unsigned long long)info->torn_bytes, (unsigned long long)info->torn_records,
+                    (unsigned long long)info->last_seq);
+    }
+    if (info->damaged_marks > 0) {
+        brain->metrics.journal_damage += info->damaged_marks;
+        rt_log_warn("journal-mark-damaged",
+                    "segments=%u: notes of what was durable cannot be read; all records are fine",
+                    info->damaged_marks);
+    }
+    if (info->is_beginning_missing) {
+        brain->metrics.journal_damage++;
+        rt_log_error("journal-beginning-missing",
+                     "first_seq=%llu: the segments before are gone and not by retention; restore "
+                     "them from a backup",
+                     (unsigned long long)info->first_seq);
+    }
+}
+
 rt_err
 br__recover(br_brain *brain, rt_diag *diag)
 {
@@ -127,6 +155,7 @@ br__recover(br_brain *brain, rt_diag *diag)
     rt_journal_reader *reader;
     rt_journal_info info = rt_journal_info_get(brain->journal);
     br_state *state = brain->state;
+    tell_journal(brain, &info);
     if (state->applied_seq > info.last_seq) {
         return rt_fail(RT_ECORRUPT, "the state reflects record %llu but the journal ends at %llu",
                        (unsigned long long)state->applied_seq, (unsigned long long)info.last_seq);

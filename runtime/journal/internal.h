@@ -16,6 +16,7 @@
 
 // What the header block of a segment says.
 typedef struct rt__segment_header {
+    uint32_t version;    // of the format; rt__segment_header_write writes the newest
     uint32_t salt;       // seeds every CRC of the segment; random, so old content never fits
     uint64_t first_seq;  // seq of the first record
     uint64_t group;      // number of the first group, counted from the journal's beginning
@@ -23,6 +24,15 @@ typedef struct rt__segment_header {
     int64_t last_at_ms;  // time of the last record before this segment
     uint8_t chain[RT_SHA256_LEN]; // chain hash before this segment
 } rt__segment_header;
+
+// What a segment's own block says about what was durable, written beside the groups (mark.c).
+typedef struct rt__mark {
+    bool is_continued; // the next segment begins where this one ends
+    uint64_t pos;      // every group before is durable,
+    uint64_t seq;      // the last record of them,
+    uint64_t group;    // the number of the next group,
+    uint8_t chain[RT_SHA256_LEN]; // and the chain hash before it
+} rt__mark;
 
 // A complete, verified group; the bytes last until the cursor moves.
 typedef struct rt__group {
@@ -59,6 +69,47 @@ typedef struct rt__cursor {
     uint64_t base;
     size_t ahead; // how much the next load reads at least
 } rt__cursor;
+
+// rt__put16, rt__put32 and rt__put64 write a number little-endian, as all are on disk.
+static inline void
+rt__put16(uint8_t *at, uint16_t v)
+{
+    at[0] = (uint8_t)v;
+    at[1] = (uint8_t)(v >> 8);
+}
+
+static inline void
+rt__put32(uint8_t *at, uint32_t v)
+{
+    rt__put16(at, (uint16_t)v);
+    rt__put16(at + 2, (uint16_t)(v >> 16));
+}
+
+static inline void
+rt__put64(uint8_t *at, uint64_t v)
+{
+    rt__put32(at, (uint32_t)v);
+    rt__put32(at + 4, (uint32_t)(v >> 32));
+}
+
+// rt__get16, rt__get32 and rt__get64 read one.
+static inline uint16_t
+rt__get16(const uint8_t *at)
+{
+    return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static inline uint32_t
+rt__get32(const uint8_t *at)
+{
+    return (uint32_t)rt__get16(at) | (uint32_t)rt__get16(at + 2) << 16;
+}
+
+static inline uint64_t
+rt__get64(const uint8_t *at)
+{
+    return (uint64_t)rt__get32(at) | (uint64_t)rt__get32(at + 4) << 32;
+}
 
 // rt__segment_path writes "<dir>/<first_seq>.seg".
 void rt__segment_path(const char *dir, uint64_t first_seq, char out[RT__PATH_BYTES]);
@@ -100,6 +151,22 @@ rt_err rt__cursor_next(rt__cursor *cursor, uint64_t chain_from, rt__group *ret_g
 rt_err rt__cursor_tail(rt__cursor *cursor, uint64_t limit, rt__tail *ret_tail) RT_MUST_USE;
 // rt__cursor_forget drops what was read ahead, because a writer may have changed it.
 void rt__cursor_forget(rt__cursor *cursor);
+// rt__mark_write notes in a segment what is durable; not synced.   errors    RT_EIO RT_ENOSPC
+rt_err rt__mark_write(rt_file *file, uint32_t salt, const rt__mark *mark) RT_MUST_USE;
+// rt__mark_read reads it.
+//   errors    RT_ENOTFOUND there is none · RT_ECORRUPT it is damaged itself · RT_EIO
+rt_err rt__mark_read(rt_file *file, uint32_t salt, rt__mark *ret_mark) RT_MUST_USE;
+// rt__oldest_write notes in a segment, durably, that those before it may go.
+//   errors    RT_EIO RT_ENOSPC
+rt_err rt__oldest_write(rt_file *file, const rt__segment_header *header) RT_MUST_USE;
+// rt__oldest_read tells whether the segment may be the first: record 1 begins it, those before it
+// went by retention, or it is of a format that did not say.   errors    RT_EIO
+rt_err rt__oldest_read(rt_file *file, const rt__segment_header *header,
+                       bool *ret_may_be_first) RT_MUST_USE;
+// rt__mark_check compares what the walk found at the segment's end, where rt__cursor_next gave
+// RT_EEND, with the segment's mark. *ret_is_damaged: the mark itself cannot be read.
+//   errors    RT_ECORRUPT what was durable is not there any more · RT_EIO
+rt_err rt__mark_check(const rt__cursor *cursor, bool *ret_is_damaged) RT_MUST_USE;
 // rt__cursor_corrupt reports damage at the place the last rt__cursor_next stopped at.
 //   errors    always RT_ECORRUPT
 rt_err rt__cursor_corrupt(const rt__cursor *cursor) RT_MUST_USE;

@@ -28,7 +28,8 @@
 //
 // Opening reads the last segment: what is behind its last complete group is wiped when it is a torn
 // group, so that no record of it can be taken for one of a later group, and refused when a later
-// group proves it damaged (segment.c).
+// group (segment.c) or the segment's mark (mark.c) proves it damaged. Of the others it reads
+// headers and marks, which show whether one is missing, cut off, or stands under another's name.
 //
 // Invariant: nothing of a group is acknowledged before its sync returned RT_OK; after a failed
 // write or sync nobody knows what is on disk, so the journal is poisoned and only reopening helps.
@@ -70,6 +71,8 @@ struct rt_journal {
     uint64_t released_seq;
     uint64_t torn_bytes;
     uint64_t torn_records;
+    uint32_t damaged_marks;
+    bool is_beginning_missing;
 
     kept_segment *segments; // oldest first; the last is the one written to
     size_t segment_count;
@@ -139,6 +142,27 @@ drop_spare(rt_journal *journal)
     journal->spare_bytes = 0;
 }
 
+// Notes in the segment behind the oldest that it may be the first from now on.
+static rt_err
+allow_first(rt_journal *journal, uint64_t first_seq)
+{
+    char path[RT__PATH_BYTES];
+    rt__segment_header header;
+    rt_file *file = NULL;
+    rt_err err = RT_OK;
+
+    rt__segment_path(journal->dir, first_seq, path);
+    err = rt_file_open(path, RT_FILE_WRITE, &file);
+    if (err == RT_OK) {
+        err = rt__segment_header_read(file, path, &header);
+    }
+    if (err == RT_OK) {
+        err = rt__oldest_write(file, &header);
+    }
+    rt_file_close(file);
+    return err;
+}
+
 // Removes released segments while the journal is larger than allowed.
 static rt_err
 trim(rt_journal *journal)
@@ -150,7 +174,10 @@ trim(rt_journal *journal)
         char path[RT__PATH_BYTES];
 
         rt__segment_path(journal->dir, journal->segments[0].first_seq, path);
-        err = rt_file_remove(path);
+        err = allow_first(journal, journal->segments[1].first_seq);
+        if (err == RT_OK) {
+            err = rt_file_remove(path);
+        }
         if (err == RT_OK) {
             forget_oldest(journal);
         }
@@ -171,7 +198,10 @@ recycle(rt_journal *journal)
         return RT_OK;
     }
     rt__segment_path(journal->dir, journal->segments[0].first_seq, path);
-    err = rt_file_rename(path, journal->spare_path);
+    err = allow_first(journal, journal->segments[1].first_seq);
+    if (err == RT_OK) {
+        err = rt_file_rename(path, journal->spare_path);
+    }
     if (err != RT_OK) {
         return err;
     }
@@ -247,6 +277,37 @@ require_spare(rt_journal *journal)
     return err;
 }
 
+// Notes in the segment written to how far it is durable; without syncs nobody knows.
+static rt_err
+mark_durable(const rt_journal *journal, const rt__mark *mark)
+{
+    return journal->config.sync ? rt__mark_write(journal->file, journal->header.salt, mark)
+                                : RT_OK;
+}
+
+// Ends the segment written to, which the next one continues.
+static rt_err
+end_segment(rt_journal *journal)
+{
+    rt__mark mark = {.is_continued = true,
+                     .pos = journal->pos,
+                     .seq = journal->committed_seq,
+                     .group = journal->group};
+    rt_err err = RT_OK;
+
+    if (journal->file == NULL) {
+        return RT_OK;
+    }
+    memcpy(mark.chain, journal->chain, RT_SHA256_LEN);
+    err = mark_durable(journal, &mark);
+    if (err == RT_OK && journal->config.sync) {
+        err = rt_file_sync(journal->file);
+    }
+    rt_file_close(journal->file);
+    journal->file = NULL;
+    return err;
+}
+
 // Takes the next segment into use, beginning behind the last committed record.
 static rt_err
 start_segment(rt_journal *journal)
@@ -273,14 +334,14 @@ start_segment(rt_journal *journal)
         // Whether the name changed is not known, so neither is where to write.
         return err == RT_ENOSPC ? rt_fail(RT_EIO, "%s: no room for a directory entry", path) : err;
     }
-    rt_file_close(journal->file);
+    err = end_segment(journal);
     journal->file = journal->spare;
     journal->spare = NULL;
     journal->spare_bytes = 0;
     journal->header = header;
     journal->pos = RT__SEGMENT_HEADER_BYTES;
     add_segment(journal, header.first_seq, header.bytes);
-    return RT_OK;
+    return err == RT_ENOSPC ? rt_fail(RT_EIO, "%s: its end could not be noted", path) : err;
 }
 
 // --- open and close -------------------------------------------------------------------------
@@ -306,6 +367,7 @@ continue_from(rt_journal *journal, rt__cursor *cursor)
 {
     rt__group group = {0};
     rt__tail tail = {0};
+    bool is_mark_damaged = false;
     rt_err err = RT_OK;
 
     do {
@@ -320,6 +382,11 @@ continue_from(rt_journal *journal, rt__cursor *cursor)
     if (tail.has_later_group) {
         return rt__cursor_corrupt(cursor);
     }
+    err = rt__mark_check(cursor, &is_mark_damaged);
+    if (err != RT_OK) {
+        return err;
+    }
+    journal->damaged_marks += is_mark_damaged;
     journal->header = cursor->header;
     journal->pos = cursor->pos;
     journal->group = cursor->group;
@@ -350,28 +417,77 @@ open_last_segment(rt_journal *journal, uint64_t first_seq)
     return err;
 }
 
-// Notes the size of each segment.
+// Whether a segment goes on where the one before says that it ended.
+static rt_err
+check_follows(rt_journal *journal, const rt__cursor *before, const rt__cursor *next)
+{
+    rt__mark mark;
+    rt_err err = RT_OK;
+
+    if (next->group < before->group || next->last_at_ms < before->last_at_ms) {
+        return rt_fail(RT_ECORRUPT, "%s, offset 0: its header is older than that of %s",
+                       next->path, before->path);
+    }
+    err = rt__mark_read(before->file, before->header.salt, &mark);
+    if (err == RT_ECORRUPT || err == RT_ENOTFOUND) {
+        journal->damaged_marks += err == RT_ECORRUPT;
+        return RT_OK;
+    }
+    if (err != RT_OK || !mark.is_continued) {
+        return err; // a crash between two segments leaves the mark of the last commit
+    }
+    if (mark.seq + 1 < next->next_seq) {
+        return rt_fail(RT_ECORRUPT,
+                       "%s: the segment behind it, from seq %" PRIu64 ", is missing",
+                       before->path, mark.seq + 1);
+    }
+    if (mark.seq + 1 != next->next_seq || mark.group != next->group ||
+        memcmp(mark.chain, next->chain, RT_SHA256_LEN) != 0) {
+        return rt_fail(RT_ECORRUPT, "%s, offset 0: does not continue the chain of %s", next->path,
+                       before->path);
+    }
+    return RT_OK;
+}
+
+// Notes a segment, and checks its header and that it follows the one before (NULL: it is the
+// first).
+static rt_err
+note_segment(rt_journal *journal, const rt__cursor *before, const rt__cursor *segment)
+{
+    uint64_t bytes = 0;
+    bool may_be_first = true;
+    rt_err err = rt_file_size(segment->file, &bytes);
+
+    if (err == RT_OK && before != NULL) {
+        err = check_follows(journal, before, segment);
+    } else if (err == RT_OK) {
+        err = rt__oldest_read(segment->file, &segment->header, &may_be_first);
+    }
+    if (err == RT_OK) {
+        journal->is_beginning_missing = journal->is_beginning_missing || !may_be_first;
+        add_segment(journal, segment->next_seq, bytes);
+    }
+    return err;
+}
+
 static rt_err
 note_segments(rt_journal *journal, const uint64_t *seqs, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        char path[RT__PATH_BYTES];
-        rt_file *file = NULL;
-        uint64_t bytes = 0;
-        rt_err err = RT_OK;
+    rt__cursor before = {0};
+    rt_err err = RT_OK;
 
-        rt__segment_path(journal->dir, seqs[i], path);
-        err = rt_file_open(path, RT_FILE_READ, &file);
+    for (size_t i = 0; i < count && err == RT_OK; i++) {
+        rt__cursor segment = {0};
+
+        err = rt__cursor_open(&segment, journal->dir, seqs[i]);
         if (err == RT_OK) {
-            err = rt_file_size(file, &bytes);
+            err = note_segment(journal, i > 0 ? &before : NULL, &segment);
         }
-        rt_file_close(file);
-        if (err != RT_OK) {
-            return err;
-        }
-        add_segment(journal, seqs[i], bytes);
+        rt__cursor_close(&before);
+        before = segment;
     }
-    return RT_OK;
+    rt__cursor_close(&before);
+    return err;
 }
 
 // Finds what a former life left as spare; anything of another size is begun anew.
@@ -601,7 +717,7 @@ seal_group(const rt_journal *journal, group_buffer *group, uint8_t ret_chain[RT_
 rt_err
 rt_journal_commit(rt_journal *journal)
 {
-    uint8_t chain[RT_SHA256_LEN];
+    rt__mark mark = {0};
     group_buffer *group = NULL;
     size_t bytes = 0;
     rt_err err = RT_OK;
@@ -622,7 +738,7 @@ rt_journal_commit(rt_journal *journal)
             return err;
         }
     }
-    seal_group(journal, group, chain);
+    seal_group(journal, group, mark.chain);
     err = rt_file_pwrite(journal->file, (rt_bytes){group->ptr, bytes}, journal->pos);
     if (err == RT_ENOSPC) {
         return err; // what was written of it is overwritten by the next attempt
@@ -630,13 +746,19 @@ rt_journal_commit(rt_journal *journal)
     if (err == RT_OK && journal->config.sync) {
         err = rt_file_sync(journal->file);
     }
+    if (err == RT_OK) {
+        mark.pos = journal->pos + bytes;
+        mark.seq = journal->committed_seq + group->record_count;
+        mark.group = journal->group + 1;
+        err = mark_durable(journal, &mark);
+    }
     if (err != RT_OK) {
         return poison(journal, err);
     }
-    memcpy(journal->chain, chain, RT_SHA256_LEN);
-    journal->pos += bytes;
-    journal->group++;
-    journal->committed_seq += group->record_count;
+    memcpy(journal->chain, mark.chain, RT_SHA256_LEN);
+    journal->pos = mark.pos;
+    journal->group = mark.group;
+    journal->committed_seq = mark.seq;
     journal->committed_at_ms = journal->pending_at_ms;
     journal->filling ^= 1;
     journal->buffers[journal->filling].len = 0;
@@ -679,6 +801,8 @@ rt_journal_info_get(const rt_journal *journal)
     info.last_at_ms = journal->committed_at_ms;
     info.torn_bytes = journal->torn_bytes;
     info.torn_records = journal->torn_records;
+    info.damaged_marks = journal->damaged_marks;
+    info.is_beginning_missing = journal->is_beginning_missing;
     info.bytes = bytes_on_disk(journal);
     info.segments = (uint32_t)journal->segment_count;
     memcpy(info.chain, journal->chain, RT_SHA256_LEN);

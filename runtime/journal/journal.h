@@ -14,7 +14,9 @@
 // at start-up; a bad group with a record of a later group behind it is damage, because a group is
 // begun only when the one before is durable: it is named (file, offset, seq) and the journal
 // refuses to open for writing. Stale data of a recycled segment never passes for a record, because
-// the salt differs.
+// the salt differs. The rest of the header block holds two notes (mark.c): how far everything is
+// durable, which tells a damaged last group from a torn one, and that the segments before went by
+// retention.
 #ifndef CEREBRO_RUNTIME_JOURNAL_JOURNAL_H
 #define CEREBRO_RUNTIME_JOURNAL_JOURNAL_H
 
@@ -58,6 +60,8 @@ typedef struct rt_journal_info {
     int64_t last_at_ms;
     uint64_t torn_bytes;    // cut from the tail at the last open
     uint64_t torn_records;  // how many complete but uncommitted records that were
+    uint32_t damaged_marks; // notes that could not be read (nothing is lost by that alone)
+    bool is_beginning_missing; // segments before first_seq are gone and not by retention
     uint64_t bytes;         // on disk
     uint32_t segments;
     uint8_t chain[32];      // hash after the last group
@@ -65,7 +69,8 @@ typedef struct rt_journal_info {
 
 typedef struct rt_journal rt_journal;
 
-// rt_journal_open opens or creates the journal, verifies the last segment and cuts a torn tail.
+// rt_journal_open opens or creates the journal, verifies the last segment, all headers and that
+// they follow one another, and cuts a torn tail.
 //   errors    RT_ECORRUPT (file, offset, seq in the detail) · RT_ENOSPC · RT_EIO · RT_EVERSION
 rt_err rt_journal_open(const rt_journal_config *config, rt_journal **ret_journal) RT_MUST_USE;
 // rt_journal_close closes without committing what is pending.
@@ -111,6 +116,23 @@ rt_err rt_journal_reader_next(rt_journal_reader *reader, rt_record *ret_record) 
 // rt_journal_reader_close releases it.
 void rt_journal_reader_close(rt_journal_reader *reader);
 
+// What a look at one segment found.
+typedef struct rt_segment_report {
+    uint64_t first_seq;
+    uint64_t last_seq; // last record that could be read
+    uint64_t bytes;
+    rt_err err; // RT_OK: every record is as it was written
+    bool is_mark_damaged;
+    bool is_beginning_missing; // of the first segment
+    char detail[RT_ERR_DETAIL_MAX]; // file, offset and seq of the damage
+} rt_segment_report;
+
+// rt_journal_scrub reads every segment for itself, also behind damage, and tells of each. Works
+// beside a running owner; a segment that is recycled meanwhile is left out.
+//   errors    RT_ENOTFOUND no journal there · RT_EIO (damage is told to on_segment)
+rt_err rt_journal_scrub(const char *dir,
+                        void (*on_segment)(void *user, const rt_segment_report *report),
+                        void *user) RT_MUST_USE;
 // rt_journal_verify walks every segment: CRCs, sequence numbers, chain.
 //   errors    RT_ECORRUPT with the first finding in the detail
 rt_err rt_journal_verify(const char *dir, rt_journal_info *ret_info) RT_MUST_USE;

@@ -11,9 +11,9 @@
 // group is not complete there are four possibilities, asked in this order: the file was recycled
 // (its header changed), the journal goes on in the next segment (there is one named by exactly the
 // seq expected next, so a segment that is still growing is never left too early), the group is
-// damaged, or there is simply nothing more yet. Damage needs proof: a later group or a later
-// segment. As the writer may have finished the group between the look at it and the look for the
-// proof, the group is read once more before it is condemned.
+// damaged, or there is simply nothing more yet. Damage needs proof: a later group, a later segment,
+// or the segment's mark (mark.c). As the writer may have finished the group between the look at it
+// and the look for the proof, the group is read once more before it is condemned.
 //
 // The search for proof reads the rest of the segment; a reader that waits at the end would do that
 // at each call, so it looks thoroughly at the first time and then every THOROUGH_EVERY calls.
@@ -159,6 +159,20 @@ has_later_segment(const rt_journal_reader *reader, bool *ret_found)
     return err;
 }
 
+// Whether the segment's mark knows of more than could be read.
+static rt_err
+is_marked_longer(const rt_journal_reader *reader, bool *ret_found)
+{
+    rt__mark mark = {0};
+    rt_err err = rt__mark_read(reader->cursor.file, reader->cursor.header.salt, &mark);
+
+    if (err == RT_EIO) {
+        return err;
+    }
+    *ret_found = err == RT_OK && (mark.group > reader->cursor.group || mark.is_continued);
+    return RT_OK;
+}
+
 // Looks for proof that the group at the cursor was complete once.
 static rt_err
 find_proof(rt_journal_reader *reader, bool *ret_found)
@@ -178,9 +192,29 @@ find_proof(rt_journal_reader *reader, bool *ret_found)
             err = rt__cursor_tail(&reader->cursor, limit, &tail);
             *ret_found = tail.has_later_group;
         }
+        if (err == RT_OK && !*ret_found) {
+            err = is_marked_longer(reader, ret_found);
+        }
     }
     reader->end_count++;
     return err;
+}
+
+// Names the damage at the cursor, of which there is proof.
+static rt_err
+condemn(rt_journal_reader *reader)
+{
+    bool is_mark_damaged = false;
+    rt_err err = check_still_ours(reader);
+
+    reader->end_count = 0; // so that the next call finds the same proof
+    if (err == RT_OK && !rt_file_exists(reader->cursor.path)) {
+        err = rt_fail(RT_ENOTFOUND, "%s was recycled", reader->cursor.path);
+    }
+    if (err == RT_OK) {
+        err = rt__mark_check(&reader->cursor, &is_mark_damaged);
+    }
+    return err == RT_OK ? rt__cursor_corrupt(&reader->cursor) : err;
 }
 
 // Decides what an incomplete group means. RT_OK: look again, there is a group now.
@@ -207,10 +241,9 @@ judge_end(rt_journal_reader *reader)
     }
     err = rt__cursor_next(&reader->cursor, reader->from_seq, &reader->group);
     if (err == RT_EEND) {
-        reader->end_count = 0; // so that the next call finds the same proof
-        err = rt__cursor_corrupt(&reader->cursor);
+        err = enter_next_segment(reader); // the writer may have gone on there meanwhile
     }
-    return err;
+    return err == RT_EEND ? condemn(reader) : err;
 }
 
 // Makes the next group that holds a wanted record the one being handed out.
@@ -282,6 +315,14 @@ size_of_dir(const char *dir, rt_journal_info *info)
     return err;
 }
 
+static bool
+is_mark_damaged(const rt_journal_reader *reader)
+{
+    rt__mark mark;
+
+    return rt__mark_read(reader->cursor.file, reader->cursor.header.salt, &mark) == RT_ECORRUPT;
+}
+
 rt_err
 rt_journal_verify(const char *dir, rt_journal_info *ret_info)
 {
@@ -289,17 +330,23 @@ rt_journal_verify(const char *dir, rt_journal_info *ret_info)
     rt_journal_reader *reader = NULL;
     rt_record record;
     rt__tail tail = {0};
+    bool may_be_first = true;
     rt_err err = rt_journal_reader_open(dir, 0, &reader);
 
     if (err != RT_OK) {
         return err;
     }
     info.first_seq = reader->cursor.header.first_seq;
-    do {
+    err = rt__oldest_read(reader->cursor.file, &reader->cursor.header, &may_be_first);
+    info.is_beginning_missing = err == RT_OK && !may_be_first;
+    while (err == RT_OK) {
         err = rt_journal_reader_next(reader, &record);
-    } while (err == RT_OK);
+    }
     if (err == RT_EEND) {
         err = rt__cursor_tail(&reader->cursor, reader->cursor.header.bytes, &tail);
+    }
+    if (err == RT_OK) {
+        info.damaged_marks = is_mark_damaged(reader);
     }
     info.last_seq = reader->cursor.next_seq - 1;
     info.last_at_ms = reader->cursor.last_at_ms;

@@ -13,7 +13,8 @@
 // begun only after the one before it is durable, so one whole record of a *later* group proves that
 // the group we cannot read was complete. Every record carries the low bits of its group's number
 // for this; the salt keeps out the file's former life, and the writer wipes a torn tail when it
-// opens (journal.c), so that no record of an abandoned group is ever mistaken for a later one.
+// opens (journal.c), so that no record of an abandoned group is ever mistaken for a later one. For
+// the very last group there is no later one: there the segment's mark is the proof (mark.c).
 //
 // Length and checksum both cover the length field, so a damaged length is found like any other.
 //
@@ -21,52 +22,14 @@
 
 #define MAGIC "CRBRSEG1"
 #define MAGIC_BYTES 8
-#define FORMAT_VERSION 1u
+#define FORMAT_VERSION 2u // 1 had no marks (mark.c); it is read as well
+#define FORMAT_VERSION_MIN 1u
 #define HEADER_USED_BYTES 88
 #define NAME_DIGITS 16
 #define SUFFIX ".seg"
 #define AHEAD_MIN (64u * 1024)
 #define AHEAD_MAX (1024u * 1024)
 #define SEQ_SPAN (1ull << 40) // a later group's seq is not further ahead than this
-
-static void
-put16(uint8_t *at, uint16_t v)
-{
-    at[0] = (uint8_t)v;
-    at[1] = (uint8_t)(v >> 8);
-}
-
-static void
-put32(uint8_t *at, uint32_t v)
-{
-    put16(at, (uint16_t)v);
-    put16(at + 2, (uint16_t)(v >> 16));
-}
-
-static void
-put64(uint8_t *at, uint64_t v)
-{
-    put32(at, (uint32_t)v);
-    put32(at + 4, (uint32_t)(v >> 32));
-}
-
-static uint16_t
-get16(const uint8_t *at)
-{
-    return (uint16_t)(at[0] | at[1] << 8);
-}
-
-static uint32_t
-get32(const uint8_t *at)
-{
-    return (uint32_t)get16(at) | (uint32_t)get16(at + 2) << 16;
-}
-
-static uint64_t
-get64(const uint8_t *at)
-{
-    return (uint64_t)get32(at) | (uint64_t)get32(at + 4) << 32;
-}
 
 // --- names ----------------------------------------------------------------------------------
 
@@ -148,14 +111,14 @@ rt__segment_header_write(rt_file *file, const rt__segment_header *header)
     rt_err err = RT_OK;
 
     memcpy(block, MAGIC, MAGIC_BYTES);
-    put32(block + 8, FORMAT_VERSION);
-    put32(block + 12, header->salt);
-    put64(block + 16, header->first_seq);
-    put64(block + 24, header->group);
-    put64(block + 32, header->bytes);
-    put64(block + 40, (uint64_t)header->last_at_ms);
+    rt__put32(block + 8, FORMAT_VERSION);
+    rt__put32(block + 12, header->salt);
+    rt__put64(block + 16, header->first_seq);
+    rt__put64(block + 24, header->group);
+    rt__put64(block + 32, header->bytes);
+    rt__put64(block + 40, (uint64_t)header->last_at_ms);
     memcpy(block + 48, header->chain, RT_SHA256_LEN);
-    put32(block + 80, rt_crc32c(0, (rt_bytes){block, 80}));
+    rt__put32(block + 80, rt_crc32c(0, (rt_bytes){block, 80}));
     err = rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0);
     return err == RT_OK ? rt_file_sync(file) : err;
 }
@@ -177,22 +140,23 @@ rt__segment_header_read(rt_file *file, const char *path, rt__segment_header *ret
     if (len < sizeof(block) || memcmp(block, MAGIC, MAGIC_BYTES) != 0) {
         return rt_fail(RT_ECORRUPT, "%s, offset 0: no segment header", path);
     }
-    if (get32(block + 80) != rt_crc32c(0, (rt_bytes){block, 80})) {
+    if (rt__get32(block + 80) != rt_crc32c(0, (rt_bytes){block, 80})) {
         return rt_fail(RT_ECORRUPT, "%s, offset 0: wrong checksum of the segment header", path);
     }
-    if (get32(block + 8) != FORMAT_VERSION) {
-        return rt_fail(RT_EVERSION, "%s has format version %" PRIu32 ", this build reads %u", path,
-                       get32(block + 8), FORMAT_VERSION);
+    if (rt__get32(block + 8) < FORMAT_VERSION_MIN || rt__get32(block + 8) > FORMAT_VERSION) {
+        return rt_fail(RT_EVERSION, "%s has format version %" PRIu32 ", this build reads up to %u",
+                       path, rt__get32(block + 8), FORMAT_VERSION);
     }
-    if (size < get64(block + 32)) {
+    if (size < rt__get64(block + 32)) {
         return rt_fail(RT_ECORRUPT, "%s, offset %" PRIu64 ": cut off, %" PRIu64 " bytes expected",
-                       path, size, get64(block + 32));
+                       path, size, rt__get64(block + 32));
     }
-    ret_header->salt = get32(block + 12);
-    ret_header->first_seq = get64(block + 16);
-    ret_header->group = get64(block + 24);
-    ret_header->bytes = get64(block + 32);
-    ret_header->last_at_ms = (int64_t)get64(block + 40);
+    ret_header->version = rt__get32(block + 8);
+    ret_header->salt = rt__get32(block + 12);
+    ret_header->first_seq = rt__get64(block + 16);
+    ret_header->group = rt__get64(block + 24);
+    ret_header->bytes = rt__get64(block + 32);
+    ret_header->last_at_ms = (int64_t)rt__get64(block + 40);
     memcpy(ret_header->chain, block + 48, RT_SHA256_LEN);
     return RT_OK;
 }
@@ -213,34 +177,34 @@ rt__record_seal(uint8_t *at, const rt_record *record, uint64_t group, uint32_t s
     size_t used = RT__RECORD_HEADER_BYTES + record->payload.len;
     size_t total = rt__record_bytes(record->payload.len);
 
-    put32(at, (uint32_t)record->payload.len);
-    put64(at + 8, record->seq);
-    put64(at + 16, (uint64_t)record->at_ms);
+    rt__put32(at, (uint32_t)record->payload.len);
+    rt__put64(at + 8, record->seq);
+    rt__put64(at + 16, (uint64_t)record->at_ms);
     at[24] = (uint8_t)record->kind;
     at[25] = record->flags;
-    put16(at + 26, (uint16_t)group);
+    rt__put16(at + 26, (uint16_t)group);
     memset(at + used, 0, total - used);
-    put32(at + 4, record_crc(at, record->payload.len, salt));
+    rt__put32(at + 4, record_crc(at, record->payload.len, salt));
     return total;
 }
 
 size_t
 rt__record_reseal(uint8_t *at, uint64_t group, uint32_t salt)
 {
-    size_t payload_len = get32(at);
+    size_t payload_len = rt__get32(at);
 
-    put16(at + 26, (uint16_t)group);
-    put32(at + 4, record_crc(at, payload_len, salt));
+    rt__put16(at + 26, (uint16_t)group);
+    rt__put32(at + 4, record_crc(at, payload_len, salt));
     return rt__record_bytes(payload_len);
 }
 
 size_t
 rt__record_view(const uint8_t *at, rt_record *ret_record)
 {
-    size_t payload_len = get32(at);
+    size_t payload_len = rt__get32(at);
 
-    ret_record->seq = get64(at + 8);
-    ret_record->at_ms = (int64_t)get64(at + 16);
+    ret_record->seq = rt__get64(at + 8);
+    ret_record->at_ms = (int64_t)rt__get64(at + 16);
     ret_record->kind = (rt_record_kind)at[24];
     ret_record->flags = at[25];
     ret_record->payload = (rt_bytes){at + RT__RECORD_HEADER_BYTES, payload_len};
@@ -361,12 +325,12 @@ check_record(rt__cursor *c, walk *w)
         return stop(c, at, w->seq, "the segment ends");
     }
     head = w->ptr + w->used;
-    payload_len = get32(head);
+    payload_len = rt__get32(head);
     is_commit = head[24] == RT_RECORD_COMMIT;
     w->record_len = rt__record_bytes(payload_len);
     if (payload_len > RT_JOURNAL_PAYLOAD_MAX || head[24] < RT_RECORD_EVENT ||
-        head[24] > RT_RECORD_COMMIT || get16(head + 26) != (uint16_t)c->group ||
-        get64(head + 8) != w->seq - (is_commit ? 1 : 0) ||
+        head[24] > RT_RECORD_COMMIT || rt__get16(head + 26) != (uint16_t)c->group ||
+        rt__get64(head + 8) != w->seq - (is_commit ? 1 : 0) ||
         w->used + w->record_len > RT_JOURNAL_GROUP_BYTES_MAX + RT__COMMIT_BYTES) {
         return stop(c, at, w->seq, "no such record header");
     }
@@ -379,7 +343,7 @@ check_record(rt__cursor *c, walk *w)
         return stop(c, at, w->seq, "the record runs beyond the segment");
     }
     head = w->ptr + w->used;
-    if (get32(head + 4) != record_crc(head, payload_len, c->header.salt)) {
+    if (rt__get32(head + 4) != record_crc(head, payload_len, c->header.salt)) {
         return stop(c, at, w->seq, "wrong checksum");
     }
     return RT_OK;
@@ -397,7 +361,7 @@ close_group(rt__cursor *c, const walk *w, uint64_t chain_from)
         return stop(c, c->pos + w->used, w->seq, "a commit of nothing");
     }
     // Paddings of the records are covered by the chain hash, that of the commit by nothing.
-    if (get32(hash + RT_SHA256_LEN) != 0) {
+    if (rt__get32(hash + RT_SHA256_LEN) != 0) {
         return stop(c, c->pos + w->used, w->seq, "padding of a commit is not zero");
     }
     if (w->seq > chain_from) {
@@ -407,7 +371,7 @@ close_group(rt__cursor *c, const walk *w, uint64_t chain_from)
         }
     }
     memcpy(c->chain, hash, RT_SHA256_LEN);
-    c->last_at_ms = (int64_t)get64(commit + 16);
+    c->last_at_ms = (int64_t)rt__get64(commit + 16);
     c->next_seq = w->seq;
     c->group++;
     c->pos += w->used + w->record_len;
@@ -454,9 +418,9 @@ probe(rt__cursor *c, uint64_t at, size_t *ret_len, uint16_t *ret_group, bool *re
     if (err != RT_OK || head == NULL) {
         return err;
     }
-    payload_len = get32(head);
+    payload_len = rt__get32(head);
     if (head[24] < RT_RECORD_EVENT || head[24] > RT_RECORD_COMMIT ||
-        payload_len > RT_JOURNAL_PAYLOAD_MAX || get64(head + 8) - c->next_seq >= SEQ_SPAN) {
+        payload_len > RT_JOURNAL_PAYLOAD_MAX || rt__get64(head + 8) - c->next_seq >= SEQ_SPAN) {
         return RT_OK;
     }
     len = rt__record_bytes(payload_len);
@@ -464,9 +428,9 @@ probe(rt__cursor *c, uint64_t at, size_t *ret_len, uint16_t *ret_group, bool *re
     if (err != RT_OK || head == NULL) {
         return err;
     }
-    if (get32(head + 4) == record_crc(head, payload_len, c->header.salt)) {
+    if (rt__get32(head + 4) == record_crc(head, payload_len, c->header.salt)) {
         *ret_len = len;
-        *ret_group = get16(head + 26);
+        *ret_group = rt__get16(head + 26);
         *ret_is_commit = head[24] == RT_RECORD_COMMIT;
     }
     return RT_OK;

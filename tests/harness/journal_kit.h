@@ -108,6 +108,14 @@ scribble(uint64_t from, uint64_t to, uint8_t with)
     rt_file_close(file);
 }
 
+// forget_mark takes away the note of how far the first segment is durable, as if the power had been
+// cut before it: only then may what is at the end have been torn.
+static inline void
+forget_mark(void)
+{
+    scribble(512, 1024, 0);
+}
+
 // setup gives each test an empty disk.
 static inline int
 setup(void **state)
