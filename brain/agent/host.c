@@ -74,6 +74,8 @@ struct br_host {
     bool is_stopped;
     bool is_cutting;
     bool is_cut_due;
+    bool is_cut_armed; // cut_timer runs
+    int64_t cut_every_ms;
     int64_t cut_began_us;
     int64_t cut_rest_us; // no cut before
     bool is_health_due;  // the next answer carries the agents' states
@@ -239,6 +241,16 @@ arm_poll(br_host *host, int64_t next_us)
     }
 }
 
+// Cuts are tried every cut_every_ms as long as there is something that is in none.
+static void
+arm_cut(br_host *host)
+{
+    if (host->kv != NULL && !host->is_cut_armed) {
+        host->is_cut_armed = true;
+        rt_timer_start(host->cut_timer, host->cut_every_ms, host->cut_every_ms);
+    }
+}
+
 static void
 on_poll(void *user)
 {
@@ -255,6 +267,7 @@ on_poll(void *user)
         host->is_health_due = true; // a state has changed
         send_answers(host, &answers);
     }
+    arm_cut(host);
     arm_poll(host, next_us);
 }
 
@@ -285,6 +298,7 @@ on_cut_done(void *user, rt_err err)
     if (err != RT_OK) {
         rt_log_error("host-cut-failed", "host=%.*s err=%s, its changes go with the next one",
                      RT_STR_ARG(host->name), rt_err_name(err));
+        arm_cut(host);
     }
 }
 
@@ -324,6 +338,11 @@ on_cut(void *user)
     RT_CHECK(host, HOST_MAGIC);
     host->is_cut_due = true;
     cut_when_durable(host);
+    if (!host->is_cut_due || host->applied > host->committed) {
+        // done, or made when the brain says that all of it is durable
+        host->is_cut_armed = false;
+        rt_timer_stop(host->cut_timer);
+    }
 }
 
 // --- receiving ---
@@ -382,6 +401,7 @@ on_records(br_host *host, const msg_records *records)
     host->answered = records->upto_seq;
     send_answers(host, &answers);
     cut_when_durable(host);
+    arm_cut(host);
     if (next_us >= 0 || host->outbox_first != NULL) {
         arm_poll(host, next_us);
     }
@@ -558,10 +578,9 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
         br_host_free(host);
         return err;
     }
-    rt_timer_start(host->health_timer, HEALTH_EVERY_MS, HEALTH_EVERY_MS);
-    if (host->kv != NULL) {
-        rt_timer_start(host->cut_timer, config->cut_every_ms, config->cut_every_ms);
-    }
+    host->cut_every_ms = config->cut_every_ms;
+    int64_t health_ms = config->health_every_ms > 0 ? config->health_every_ms : HEALTH_EVERY_MS;
+    rt_timer_start(host->health_timer, health_ms, health_ms);
     *ret_host = host;
     return RT_OK;
 }

@@ -31,6 +31,7 @@ typedef struct br_host_config {
     const char *dir;         // directory of the host's own store; NULL = memory only
     uint64_t map_bytes;
     int64_t cut_every_ms;    // more than 0 with a dir
+    int64_t health_every_ms; // how often it tells of its agents at least; 0: every second
 } br_host_config;
 
 // br_host_new opens the store, starts the agents and dials.

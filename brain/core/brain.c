@@ -18,10 +18,7 @@
 #include "runtime/seam/entropy.h"
 #include "runtime/seam/file.h"
 
-#define TICK_MS 20
 #define SCRATCH_MAX (8u * 1024 * 1024)
-#define SAMPLE_EVERY_US (10 * 1000000LL)
-#define TELL_EVERY_US 500000
 // After a cut the store rests this many times as long as the cut took, so that saving never takes
 // more than a fifth of a core or of the disk's time away from deciding, however much there is.
 #define CUT_REST 4
@@ -257,6 +254,7 @@ on_turn(void *user)
     maybe_open_doors(brain, now_us);
     maybe_cut(brain, now_us);
     maybe_stop(brain, now_us);
+    br__tick_arm(brain);
 }
 
 static void
@@ -350,6 +348,8 @@ on_tick(void *user)
 {
     br_brain *brain = user;
     int64_t now_us = rt_clock_mono_us();
+    brain->tick_due_us = INT64_MAX;
+    br__control_tick(brain);
     if (brain->failed != RT_OK || brain->commit_stalled || !brain->doors_open) {
         return; // on_turn runs all the same and tries again
     }
@@ -357,12 +357,11 @@ on_tick(void *user)
         br__fire_timers(brain, br__now_ms(brain, RT_TIME_NONE));
     }
     check_halt_file(brain);
-    if (now_us - brain->last_told_us >= TELL_EVERY_US) {
+    if (now_us - brain->last_told_us >= BR_TELL_EVERY_US) {
         brain->last_told_us = now_us;
         br__hosts_tell_committed(brain);
     }
-    bool clock_runs = brain->state->meta.clock_ms > 0 || !brain->config.clock_from_events;
-    if (clock_runs && now_us - brain->last_sample_us >= SAMPLE_EVERY_US) {
+    if (br__clock_runs(brain) && now_us - brain->last_sample_us >= br__sample_every_us(brain)) {
         sample_metrics(brain, now_us);
     }
 }
@@ -490,7 +489,8 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     }
     brain->wake = rt_wake_new(loop, on_wake, brain);
     brain->tick = rt_timer_new(loop, on_tick, brain);
-    rt_timer_start(brain->tick, TICK_MS, TICK_MS);
+    rt_timer_start(brain->tick, BR_TICK_MS, config->idle_tick_ms > 0 ? 0 : BR_TICK_MS);
+    brain->tick_due_us = rt_clock_mono_us() + BR_TICK_MS * 1000;
     rt_loop_on_turn(loop, on_turn, brain);
     rt_wake_send(brain->wake);
     *ret = brain;

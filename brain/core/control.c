@@ -11,7 +11,6 @@
 #include "runtime/base/alloc.h"
 #include "runtime/seam/clock.h"
 
-#define TIMER_MS 20
 #define ARENA_MAX (16u * 1024 * 1024)
 #define SAMPLE_EVERY_US 1000000
 
@@ -246,15 +245,25 @@ take_sample(br_control *control, int64_t now_us)
                          .actions = brain->metrics.actions_executed};
 }
 
-static void
-on_timer(void *user)
+void
+br__control_tick(br_brain *brain)
 {
-    br_control *control = user;
+    br_control *control = brain->control;
+    if (control == NULL) {
+        return;
+    }
     take_sample(control, rt_clock_mono_us());
     if (control->tails_behind) {
         br__tails_run(control);
     }
     br__hashings_poll(control);
+}
+
+bool
+br__control_waits(const br_brain *brain)
+{
+    const br_control *control = brain->control;
+    return control != NULL && (control->tails_behind || control->hashings != NULL);
 }
 
 rt_err
@@ -267,13 +276,8 @@ br__control_open(br_brain *brain)
     brain->control = control;
     rt_net_limits limits = brain->config.limits;
     limits.message_bytes_max = BR_CONTROL_MESSAGE_MAX; // tools ask for more than producers send
-    rt_err err = rt_ctl_listen(brain->loop, brain->config.control_path, limits, on_call, control,
-                               &brain->ctl);
-    if (err == RT_OK) {
-        control->timer = rt_timer_new(brain->loop, on_timer, control);
-        rt_timer_start(control->timer, TIMER_MS, TIMER_MS);
-    }
-    return err;
+    return rt_ctl_listen(brain->loop, brain->config.control_path, limits, on_call, control,
+                         &brain->ctl);
 }
 
 void
@@ -299,7 +303,6 @@ br__control_close(br_brain *brain)
     if (brain->ctl != NULL) {
         rt_ctl_close(brain->ctl);
     }
-    rt_timer_free(control->timer);
     rt_mpw_fini(&control->out);
     rt_arena_free(control->arena);
     rt_free(control);

@@ -38,7 +38,6 @@ typedef struct br_hashing br_hashing; // a call that waits for the hosts' hashes
 
 struct br_control {
     br_brain *brain;
-    rt_timer *timer;
     rt_mpw out;      // the frame being written
     rt_arena *arena; // of the frame being written
     br_job *jobs;

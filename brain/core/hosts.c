@@ -257,6 +257,19 @@ br__hosts_tell_committed(br_brain *brain)
 }
 
 bool
+br__hosts_told(const br_brain *brain)
+{
+    uint64_t committed = rt_journal_committed(brain->journal);
+    for (unsigned h = 0; h < brain->host_count; h++) {
+        const br_host_link *host = &brain->hosts[h];
+        if (host->up && (!host->live || host->told_committed < committed)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
 br__hosts_caught_up(const br_brain *brain)
 {
     for (unsigned h = 0; h < brain->host_count; h++) {

@@ -19,6 +19,8 @@
 #define BR_REJECT_RECORDS_PER_SECOND 100
 #define BR_HOST_PATIENCE_US (5 * 1000000LL) // a host that is away longer is not waited for
 #define BR_FEED_RECORDS_MAX 2048            // of one batch read from the journal
+#define BR_TICK_MS 20
+#define BR_TELL_EVERY_US 500000
 
 // One message at a door, with as much of it taken as the turn allowed.
 typedef struct br_delivery {
@@ -159,6 +161,7 @@ struct br_brain {
     int64_t cut_rest_us; // no cut before
     int64_t last_sample_us;
     int64_t last_told_us;
+    int64_t tick_due_us; // with idle_tick_ms: when on_tick comes next
     br_samples samples;
     int64_t started_us;
     bool cutting;
@@ -196,6 +199,14 @@ struct br_brain {
 int64_t br__now_ms(br_brain *brain, int64_t time_ms);
 // br__fire_timers takes timer.fired events that are due at `now_ms`.
 void br__fire_timers(br_brain *brain, int64_t now_ms);
+// br__tick_arm sets when on_tick comes next: soon when something is under way, else when the next
+// timer, cut or sample is due, at most idle_tick_ms from now.
+void br__tick_arm(br_brain *brain);
+// br__clock_runs tells whether the clock shows anything yet: one driven by events waits for the
+// first.
+bool br__clock_runs(const br_brain *brain);
+// br__sample_every_us is how often the brain's own metrics are taken.
+int64_t br__sample_every_us(const br_brain *brain);
 // br__tenant_name is the configured name of a tenant ("system" for 0).
 rt_str br__tenant_name(const br_brain *brain, rt_tenant tenant);
 // br__tenant_find resolves a tenant's name; false when unknown.
@@ -255,6 +266,8 @@ void br__hosts_tell_committed(br_brain *brain);
 // br__hosts_keep lowers `keep` to the last record that no host needs any more: those up, what they
 // were not fed yet; with `for_restarts` also what any host would need if it were killed now.
 uint64_t br__hosts_keep(const br_brain *brain, uint64_t keep, bool for_restarts);
+// br__hosts_told tells whether every host that is up knows what is durable.
+bool br__hosts_told(const br_brain *brain);
 // br__hosts_caught_up tells whether every host is up and live.
 bool br__hosts_caught_up(const br_brain *brain);
 // br__hosts_hear is the set of hosts with an agent that hears the type.
@@ -303,6 +316,10 @@ rt_bytes br__consult(br_brain *brain, const br_situation *situation);
 rt_err br__control_open(br_brain *brain) RT_MUST_USE;
 // br__control_tails sends new records to those who follow.
 void br__control_tails(br_brain *brain);
+// br__control_tick goes on with what waits for time to pass; br__control_waits tells whether
+// anything does.
+void br__control_tick(br_brain *brain);
+bool br__control_waits(const br_brain *brain);
 void br__control_close(br_brain *brain);
 // br__control_published ends an `events.publish` call with the delivery's answer.
 void br__control_published(rt_ctl_call *call, rt_bytes reply);
