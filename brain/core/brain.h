@@ -67,7 +67,7 @@ typedef struct br_brain_config {
     const char *halt_file; // its existence halts all actions; NULL = none
     const char *playbook_dir; // NULL = no playbooks
     const char *build;
-    int64_t idle_tick_ms;    // how long it sleeps at most with nothing to do; 0: it looks every tick
+    int64_t idle_tick_ms;    // how long it sleeps at most with nothing to do; 0: a tick
     int64_t sample_every_ms; // of its own metrics; 0: every 10 s
     // brainctl config show: writes the effective configuration; may be NULL
     void (*describe_config)(void *user, rt_mpw *w);

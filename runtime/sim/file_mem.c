@@ -7,6 +7,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/seam/file.h"
+#include "runtime/sim/sim_internal.h"
 
 // Design notes.
 // One disk for the whole simulation, because the seam is chosen at link time and has no handle to
@@ -290,6 +291,9 @@ sim_disk_due(sim_disk_op op, const char *what)
 {
     failure *f = &disk.failures[op];
 
+    if (op != SIM_DISK_OPEN && op != SIM_DISK_READ) {
+        sim__happen();
+    }
     if (f->countdown == 0) {
         return RT_OK;
     }

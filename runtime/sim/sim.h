@@ -43,6 +43,8 @@ void sim_advance_ms(int64_t ms);
 bool sim_run_until_idle(int64_t max_virtual_ms);
 // sim_signal delivers a signal to every loop that asked for it.
 void sim_signal(int signo);
+// sim_happenings counts what happened so far: messages that arrived, disk operations, commits.
+uint64_t sim_happenings(void);
 // sim_trace_mix stirs bytes into the running hash of this run.
 void sim_trace_mix(rt_bytes bytes);
 // sim_trace_hash is the hash of everything that happened so far; equal seeds give equal hashes.

@@ -56,6 +56,8 @@ void sim__free(void *ptr);
 // sim__text copies a NUL-terminated string.
 char *sim__text(const char *text) RT_MUST_USE;
 
+// sim__happen counts one thing that happened apart from time passing.
+void sim__happen(void);
 // sim__trace stirs one happening into the hash: what, where, with which bytes.
 void sim__trace(char what, const char *where, rt_bytes bytes);
 

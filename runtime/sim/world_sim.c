@@ -35,6 +35,7 @@ static struct {
     int64_t wall_offset_ms;
     uint64_t trace;
     uint32_t sequence;
+    uint64_t happenings;
     uint64_t foreground; // events in the heap that are work
     bool stepping;
     rt_heap heap;
@@ -184,6 +185,18 @@ sim_trace_mix(rt_bytes bytes)
 }
 
 uint64_t
+sim_happenings(void)
+{
+    return world.happenings;
+}
+
+void
+sim__happen(void)
+{
+    world.happenings++;
+}
+
+uint64_t
 sim_trace_hash(void)
 {
     return world.trace;
@@ -194,6 +207,9 @@ sim__trace(char what, const char *where, rt_bytes bytes)
 {
     uint8_t head[sizeof(world.now_us) + 1];
 
+    if (what != 't' && what != 'w') { // timers and wake-ups are time passing
+        sim__happen();
+    }
     memcpy(head, &world.now_us, sizeof(world.now_us));
     head[sizeof(world.now_us)] = (uint8_t)what;
     sim_trace_mix((rt_bytes){head, sizeof(head)});

@@ -10,58 +10,93 @@
 #include "tests/sim/producer.h"
 #include "tests/sim/world.h"
 
-#define LINK_URL "inproc://agents-inside"
+#define DATA_DIR "/data"
+#define JOURNAL_DIR "/data/journal"
+#define PLAYBOOK_DIR "/playbooks"
+#define INGEST_URL "tcp://127.0.0.1:7701"
+#define PUBLISH_URL "tcp://127.0.0.1:7703"
 #define CONTROL_PATH "/run/ctl.sock"
 #define HALT_FILE "/run/HALT"
-#define PRODUCERS 2
+#define TENANTS 4
+#define HOSTS_MAX 2
 #define HALT_GRACE_MS 400 // publications under way when it was halted may still arrive
+
+// What a seed is like, drawn before it begins.
+typedef struct world_draw {
+    bool paced;         // a day at its own pace; else its events as fast as they are answered
+    bool small_journal; // its beginning is recycled
+    bool peaceful;      // nothing is struck
+    bool ids_marked;
+    double hostile;
+    uint64_t orders; // of each tenant
+    int64_t span_max_ms; // how long what is struck stays so
+    uint64_t gap_max;    // happenings from one strike to the next
+} world_draw;
+
+typedef struct world_host {
+    br_host_entry entry;
+    br_host_config config;
+    const br_agent_def *agents[BR_RUNNER_AGENTS_MAX];
+    rt_loop *loop;
+    br_host *host;
+    rt_timer *back; // starts it again when it was killed
+} world_host;
 
 typedef struct world {
     uint64_t seed;
     rt_rng rng;
     bool told;
     const br_pack *pack;
+    world_draw draw;
     br_brain_config config;
-    br_host_config host_config;
-    br_host_entry host_entry;
+    br_runner_config replay; // all agents
+    br_host_entry entries[HOSTS_MAX];
     int64_t zones[RT_TENANT_MAX];
     rt_loop *client_loop;
-    rt_timer *monitor;
     rt_loop *brain_loop;
     br_brain *brain;
-    rt_loop *host_loop;
-    br_host *host;
-    int64_t host_back_ms; // when a killed host starts again
-    producer *producers[PRODUCERS];
+    rt_timer *back; // starts the brain again when it died
+    world_host hosts[HOSTS_MAX];
+    size_t host_count;
+    producer *producers[TENANTS];
     rt_map *published; // seq -> hash of a published decision
     rt_map *posted;    // action id of a webhook -> the life of the brain that sent it
     uint64_t life;     // counts starts
-    bool small_journal;
     int64_t halted_since_ms; // -1 when not
-    int64_t mend_ms;         // when block, full disk and halt end
+    rt_timer *mend;          // when block, full disk and halt end
+    bool struck;             // one of them holds
     bool resuming;
     bool calm;
-    uint64_t countdown; // steps to the next strike
+    uint64_t next_strike; // at this many happenings
     uint32_t strikes;
+    uint64_t steps;
     world_result *result;
 } world;
 
+extern const br_tenant_config world_tenants[TENANTS];
+
 // --- world.c ---
-// world_say tells what happens, with --trace.
+// world_say tells what happens, with --trace; the last of it is kept for a failure.
 void world_say(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
 // world_violated notes what did not hold; the first counts and ends the life.
 void world_violated(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
-// world_between draws from low..high.
+
+// --- draw.c ---
+// world_between draws from low..high; world_span how long something lasts, up to the life's span.
 int64_t world_between(world *w, int64_t low, int64_t high);
+int64_t world_span(world *w);
+// world_configure draws what this life is like and how its brain and hosts are configured.
+void world_configure(world *w);
 
 // --- life.c ---
-// world_start starts brain and host; what keeps them from it is mended, as an operator would.
+// world_start starts brain and hosts; what keeps them from it is mended, as an operator would.
 void world_start(world *w);
-// world_start_host starts the host; world_end_host and world_end_brain forget them, nothing saved.
-void world_start_host(world *w);
-void world_end_host(world *w);
+// world_start_host starts a host; world_end_host and world_end_brain forget them, nothing saved.
+void world_start_host(world *w, world_host *h);
+void world_end_host(world_host *h);
 void world_end_brain(world *w);
-// world_die ends both, with the page cache or (a power cut) without.
+// world_die ends them all, with the page cache or (a power cut) without; they are started again,
+// at once or later.
 void world_die(world *w, bool power_cut);
 // world_mend_disk ends what was asked of the disk and not met yet.
 void world_mend_disk(void);
@@ -72,12 +107,22 @@ void world_strike(world *w);
 // world_mend ends what lasts: a blocked link, a full disk, a halt.
 void world_mend(world *w);
 
+// --- watch.c ---
+// world_watch looks at what must hold after every step.
+void world_watch(world *w);
+
 // --- witness.c ---
 // world_on_publication sees what is published; the user is the world.
 void world_on_publication(void *user, rt_bytes message);
 // world_on_post is the receiver of webhooks.
 void world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_answer);
-// world_on_monitor looks at the world every few milliseconds: mends, resumes, brings the host back.
-void world_on_monitor(void *user);
+// world_tenant_of finds a tenant's number by its name; 0 for the brain's own.
+uint16_t world_tenant_of(rt_str name);
+
+// --- ring.c ---
+// ring_clear forgets, ring_add keeps a line with the virtual time, ring_print prints what is kept.
+void ring_clear(void);
+void ring_add(const char *line);
+void ring_print(void);
 
 #endif

@@ -2,30 +2,31 @@
 #include "tests/sim/internal.h"
 
 // Design notes.
-// Brain and host are one process: they start together and die together. Dying frees what they hold
+// Brain and hosts are one process: they start together and die together. Dying frees what they hold
 // and then their loops, without a word to anybody; what is left is on the simulated disk.
 
+#define START_ATTEMPTS 4
+
 void
-world_start_host(world *w)
+world_start_host(world *w, world_host *h)
 {
     rt_err err = RT_OK;
 
-    w->host_loop = rt_loop_new();
-    err = br_host_new(w->host_loop, &w->host_config, &w->host);
+    h->loop = rt_loop_new();
+    err = br_host_new(h->loop, &h->config, &h->host);
     if (err != RT_OK) {
         world_violated(w, "the host does not start: %s: %s", rt_err_name(err), rt_err_detail());
     }
-    w->host_back_ms = 0;
 }
 
 void
-world_end_host(world *w)
+world_end_host(world_host *h)
 {
-    br_host_free(w->host);
-    w->host = NULL;
-    if (w->host_loop != NULL) {
-        rt_loop_free(w->host_loop);
-        w->host_loop = NULL;
+    br_host_free(h->host);
+    h->host = NULL;
+    if (h->loop != NULL) {
+        rt_loop_free(h->loop);
+        h->loop = NULL;
     }
 }
 
@@ -49,34 +50,41 @@ world_mend_disk(void)
     sim_disk_set_capacity(UINT64_MAX);
 }
 
+static void
+try_start(world *w)
+{
+    rt_diag *diag = rt_diag_new();
+    rt_err err = RT_OK;
+
+    w->brain_loop = rt_loop_new();
+    err = br_brain_new(w->brain_loop, &w->config, diag, &w->brain);
+    rt_diag_free(diag);
+    if (err == RT_OK) {
+        return;
+    }
+    world_say(w, "start failed: %s: %s", rt_err_name(err), rt_err_detail());
+    world_end_brain(w);
+    world_mend_disk();
+    if (err == RT_ECRASH || err == RT_EIO) {
+        sim_disk_crash(&w->rng);
+    } else if (err != RT_ENOSPC) {
+        world_violated(w, "the brain does not start: %s: %s", rt_err_name(err), rt_err_detail());
+    }
+}
+
 void
 world_start(world *w)
 {
-    for (int attempt = 0; attempt < 4 && w->brain == NULL && w->result->held; attempt++) {
-        rt_diag *diag = rt_diag_new();
-        rt_err err = RT_OK;
-
-        w->brain_loop = rt_loop_new();
-        err = br_brain_new(w->brain_loop, &w->config, diag, &w->brain);
-        rt_diag_free(diag);
-        if (err == RT_OK) {
-            continue;
-        }
-        world_say(w, "start failed: %s: %s", rt_err_name(err), rt_err_detail());
-        world_end_brain(w);
-        world_mend_disk();
-        if (err == RT_ECRASH || err == RT_EIO) {
-            sim_disk_crash(&w->rng);
-        } else if (err != RT_ENOSPC) {
-            world_violated(w, "the brain does not start: %s: %s", rt_err_name(err),
-                           rt_err_detail());
-        }
+    for (int i = 0; i < START_ATTEMPTS && w->brain == NULL && w->result->held; i++) {
+        try_start(w);
     }
     w->life++;
     if (w->brain == NULL) {
         world_violated(w, "the brain does not start at all");
-    } else {
-        world_start_host(w);
+    }
+    for (size_t i = 0; i < w->host_count && w->brain != NULL; i++) {
+        rt_timer_stop(w->hosts[i].back);
+        world_start_host(w, &w->hosts[i]);
     }
     w->halted_since_ms = -1;
     w->resuming = false;
@@ -92,6 +100,14 @@ world_die(world *w, bool power_cut)
     } else {
         w->result->kills++;
     }
-    world_end_host(w);
+    for (size_t i = 0; i < w->host_count; i++) {
+        rt_timer_stop(w->hosts[i].back);
+        world_end_host(&w->hosts[i]);
+    }
     world_end_brain(w);
+    if (w->calm || rt_rng_chance(&w->rng, 0.5)) {
+        world_start(w);
+    } else {
+        rt_timer_start(w->back, world_span(w), 0);
+    }
 }

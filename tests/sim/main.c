@@ -12,7 +12,7 @@
 #include "runtime/sim/disk.h"
 #include "runtime/sim/sim.h"
 #include "tests/sim/files.h"
-#include "tests/sim/world.h"
+#include "tests/sim/internal.h"
 
 #define TWICE_EVERY 8 // every so many seeds, one is run a second time
 
@@ -34,11 +34,11 @@ on_abort(int signo)
 }
 
 static void
-drop_line(void *user, rt_log_level level, const char *line)
+keep_line(void *user, rt_log_level level, const char *line)
 {
     (void)user;
     (void)level;
-    (void)line;
+    ring_add(line);
 }
 
 static void
@@ -46,6 +46,7 @@ print_line(void *user, rt_log_level level, const char *line)
 {
     (void)user;
     (void)level;
+    ring_add(line);
     (void)printf("%8lld ms    %s\n", (long long)sim_now_ms(), line);
 }
 
@@ -111,8 +112,10 @@ run_seed(uint64_t seed, const br_pack *pack, bool told, bool twice, world_result
         }
     }
     if (!ret_result->held) {
-        (void)printf("FAILED seed %llu: %s\nagain: sim --seed %llu --trace\n",
-                     (unsigned long long)seed, ret_result->text, (unsigned long long)seed);
+        (void)printf("FAILED seed %llu at %lld virtual ms: %s\n", (unsigned long long)seed,
+                     (long long)ret_result->violated_ms, ret_result->text);
+        ring_print();
+        (void)printf("again: tools/prove sim --seed %llu --trace\n", (unsigned long long)seed);
     }
     return ret_result->held;
 }
@@ -201,7 +204,7 @@ main(int argc, char **argv)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)signal(SIGABRT, on_abort);
     (void)signal(SIGSEGV, on_abort);
-    rt_log_set_sink(told ? print_line : drop_line, NULL);
+    rt_log_set_sink(told ? print_line : keep_line, NULL);
     files_load(source);
     sim_reset(1);
     sim_disk_reset();

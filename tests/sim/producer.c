@@ -12,7 +12,8 @@
 
 #define BATCH_BYTES_MAX (1024u * 1024)
 #define TIMEOUT_MS 400
-#define RESEND_MAX_MS 60
+#define RESEND_FIRST_MS 60
+#define RESEND_MAX_MS 10000
 #define GARBAGE_MAX 64
 #define STREAM_PRODUCER 100
 
@@ -20,20 +21,25 @@ typedef struct item {
     rt_mpw body;
     char key[PRODUCER_KEY_CAP];
     size_t key_len;
-    gen_mark mark;
+    bool bad;
     bool settled;
 } item;
 
 struct producer {
     producer_config config;
     rt_rng rng;
-    gen *generator;
+    shop *shop;
+    shop_event next; // not yet in a batch
+    bool has_next;
+    int64_t day_ms; // event time at the beginning of the life
+    int64_t resend_ms;
     rt_timer *timer;
     item items[PRODUCER_BATCH_MAX];
     size_t count;
     uint64_t attempt;
     bool done;
     bool is_again; // the batch was sent before
+    bool one_by_one; // the batch was refused as a whole
     rt_map *acked;
     uint64_t resent;
     uint64_t rejected;
@@ -81,29 +87,37 @@ text_of(rt_bytes event, const char *name)
 }
 
 static void
-take_item(producer *p, rt_bytes body)
+take_item(producer *p)
 {
     item *it = &p->items[p->count++];
+    rt_bytes body = p->next.body;
 
     rt_mpw_clear(&it->body);
     rt_mpw_raw(&it->body, body);
-    it->mark = gen_last_mark(p->generator);
+    it->bad = p->next.bad;
     it->settled = false;
-    it->key_len = producer_key(p->config.tenant_number, text_of(body, "source"),
+    it->key_len = producer_key(p->config.shop.tenant, text_of(body, "source"),
                                text_of(body, "id"), it->key)
                       .len;
+    p->has_next = shop_next(p->shop, &p->next);
 }
 
-// Fills the next batch; false at the stream's end.
+// Virtual time at which the next event happens; 0 or less: it lies before this life.
+static int64_t
+next_due_ms(const producer *p)
+{
+    return p->config.paced ? p->next.time_ms - p->day_ms : 0;
+}
+
+// Fills the next batch; false when there is nothing to send now.
 static bool
 next_batch(producer *p)
 {
     size_t want = 1 + (size_t)rt_rng_below(&p->rng, PRODUCER_BATCH_MAX);
-    stream_event event;
 
     p->count = 0;
-    while (p->count < want && gen_next(p->generator, &event) == RT_OK) {
-        take_item(p, event.body);
+    while (p->count < want && p->has_next && next_due_ms(p) <= sim_now_ms()) {
+        take_item(p);
     }
     return p->count > 0;
 }
@@ -114,7 +128,7 @@ book_seq(producer *p, item *it, uint64_t seq)
     rt_bytes key = {(const uint8_t *)it->key, it->key_len};
     uint64_t before = 0;
 
-    if (it->mark == GEN_BAD) {
+    if (it->bad) {
         wrong(p, "a bad event was accepted", it->key, RT_STR(""));
     }
     if (rt_map_get(p->acked, key, &before) && before != seq) {
@@ -130,7 +144,7 @@ book_error(producer *p, item *it, rt_str error, rt_str detail)
     if (rt_str_is(error, "RT_EFULL") || rt_str_is(error, "RT_EBUSY")) {
         return; // again with the next attempt
     }
-    if (it->mark != GEN_BAD) {
+    if (!it->bad) {
         wrong(p, "a good event was refused", it->key, detail);
     }
     p->rejected += it->settled ? 0 : 1;
@@ -163,14 +177,30 @@ book_result(producer *p, item *it, rt_mp *mp)
     return true;
 }
 
+// A message with a text that is not UTF-8 is refused before its events are looked at.
+static bool
+is_refused_whole(const asked *a, rt_mp results, uint32_t count)
+{
+    rt_str words[2] = {{"", 0}, {"", 0}};
+    uint32_t parts = 0;
+
+    return count == 1 && a->count > 1 && rt_mp_array(&results, &parts) == RT_OK && parts >= 2 &&
+           rt_mp_str(&results, &words[0]) == RT_OK && rt_mp_str(&results, &words[1]) == RT_OK &&
+           rt_str_is(words[0], "error") && rt_str_is(words[1], "RT_EUTF8");
+}
+
 static void
 book_answer(const asked *a, rt_bytes body)
 {
     rt_mp mp;
     uint32_t count = 0;
-    bool ok = rt_mp_find(body, RT_STR("results"), &mp) && rt_mp_array(&mp, &count) == RT_OK &&
-              count == a->count;
+    bool ok = rt_mp_find(body, RT_STR("results"), &mp) && rt_mp_array(&mp, &count) == RT_OK;
 
+    if (ok && is_refused_whole(a, mp, count)) {
+        a->p->one_by_one = true;
+        return;
+    }
+    ok = ok && count == a->count;
     for (uint32_t i = 0; ok && i < count; i++) {
         ok = book_result(a->p, &a->p->items[a->positions[i]], &mp);
     }
@@ -209,9 +239,14 @@ on_reply(void *user, rt_err err, rt_bytes body)
         if (err == RT_OK && all_settled(p)) {
             p->count = 0;
             p->is_again = false;
+            p->one_by_one = false;
+            p->resend_ms = RESEND_FIRST_MS;
             send_later(p, (int64_t)rt_rng_below(&p->rng, (uint64_t)p->config.pause_max_ms + 1));
+        } else if (err == RT_OK && p->one_by_one) {
+            send_later(p, 1);
         } else {
-            send_later(p, (int64_t)rt_rng_below(&p->rng, RESEND_MAX_MS));
+            send_later(p, (int64_t)rt_rng_below(&p->rng, (uint64_t)p->resend_ms));
+            p->resend_ms = RT_MIN(p->resend_ms * 2, RESEND_MAX_MS);
         }
     }
     rt_free(a);
@@ -223,7 +258,11 @@ on_timer(void *user)
     producer *p = user;
 
     if (p->count == 0 && !next_batch(p)) {
-        p->done = true;
+        p->done = !p->has_next || next_due_ms(p) >= PRODUCER_DAY_MS;
+        if (!p->done) {
+            send_later(p, next_due_ms(p) - sim_now_ms() +
+                              (int64_t)rt_rng_below(&p->rng, (uint64_t)p->config.linger_ms + 1));
+        }
         return;
     }
     send_batch(p);
@@ -249,7 +288,7 @@ write_batch(producer *p, rt_mpw *w)
 
     a->p = p;
     a->attempt = p->attempt;
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = 0; i < p->count && (a->count == 0 || !p->one_by_one); i++) {
         if (!p->items[i].settled) {
             rt_mpw_raw(w, rt_mpw_view(&p->items[i].body));
             a->positions[a->count++] = i;
@@ -294,20 +333,13 @@ producer *
 producer_new(rt_loop *loop, const producer_config *config)
 {
     producer *p = rt_new(producer);
-    gen_config day = gen_defaults();
-    rt_err err = RT_OK;
 
     p->config = *config;
-    rt_rng_seed(&p->rng, config->seed, STREAM_PRODUCER + config->tenant_number);
-    day.seed = config->seed * 2 + config->tenant_number;
-    day.orders = config->orders;
-    day.days = 1;
-    day.tail_days = (uint32_t)rt_rng_below(&p->rng, 4);
-    day.dup_share = 0.02;
-    day.bad_share = 0.02;
-    day.tenant = rt_str_of(config->tenant);
-    err = gen_open(&day, &p->generator);
-    RT_ASSERT(err == RT_OK); // figures are in range
+    rt_rng_seed(&p->rng, config->shop.seed, STREAM_PRODUCER + config->shop.tenant);
+    p->shop = shop_new(&config->shop);
+    p->day_ms = producer_day_ms();
+    p->resend_ms = RESEND_FIRST_MS;
+    p->has_next = shop_next(p->shop, &p->next);
     for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
         rt_mpw_init(&p->items[i].body, BATCH_BYTES_MAX);
     }
@@ -325,7 +357,7 @@ producer_free(producer *p)
     }
     rt_timer_free(p->timer);
     rt_map_free(p->acked);
-    gen_close(p->generator);
+    shop_free(p->shop);
     rt_free(p);
 }
 
@@ -333,6 +365,12 @@ void
 producer_calm(producer *p)
 {
     p->config.faults = (producer_faults){0};
+}
+
+int64_t
+producer_day_ms(void)
+{
+    return workload_local_ms(gen_defaults().last_day, 0);
 }
 
 bool

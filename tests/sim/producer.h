@@ -10,10 +10,11 @@
 #include "runtime/base/map.h"
 #include "runtime/base/rng.h"
 #include "runtime/seam/loop.h"
-#include "tools/replay/generator.h"
+#include "tests/sim/shop.h"
 
 #define PRODUCER_BATCH_MAX 16
-#define PRODUCER_KEY_CAP 320
+#define PRODUCER_KEY_CAP 448
+#define PRODUCER_DAY_MS ((int64_t)86400 * 1000)
 
 typedef struct producer_faults {
     double lost;      // the request does not arrive
@@ -24,11 +25,10 @@ typedef struct producer_faults {
 
 typedef struct producer_config {
     const char *url;
-    const char *tenant;
-    uint16_t tenant_number;
-    uint64_t seed;
-    uint64_t orders;
-    int64_t pause_max_ms; // between requests
+    shop_config shop;
+    bool paced;          // each event leaves at its own time, the day begins with the life
+    int64_t linger_ms;   // paced: how long an event may wait for others to go with it
+    int64_t pause_max_ms; // rushed: between requests
     producer_faults faults;
     void (*on_wrong)(void *user, const char *what); // an answer that must not be
     void *user;
@@ -42,6 +42,8 @@ producer *producer_new(rt_loop *loop, const producer_config *config) RT_MUST_USE
 void producer_free(producer *p);
 // producer_calm ends the faults of its connection.
 void producer_calm(producer *p);
+// producer_day_ms is the wall time at which a paced day begins.
+int64_t producer_day_ms(void);
 // producer_done tells whether every event was settled.
 bool producer_done(const producer *p);
 // producer_acked is what was acknowledged: key (producer_key) -> sequence number.

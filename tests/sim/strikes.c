@@ -5,12 +5,13 @@
 #include "tests/sim/files.h"
 #include "tests/sim/internal.h"
 
+#define FULL_MAX_MS ((int64_t)60 * 1000) // the brain tries again fifty times a second
+
 static void
 strike_power(world *w)
 {
     world_say(w, "power cut");
     world_die(w, true);
-    world_start(w);
 }
 
 static void
@@ -18,7 +19,6 @@ strike_kill(world *w)
 {
     world_say(w, "kill");
     world_die(w, false);
-    world_start(w);
 }
 
 // The power goes in the middle of a write or a sync; noticed when the brain fails.
@@ -32,27 +32,45 @@ strike_power_in_call(world *w)
     sim_disk_fail_next(op, (uint64_t)world_between(w, 1, 3), RT_ECRASH);
 }
 
+// What was struck is mended after a while.
+static void
+mend_later(world *w, int64_t max_ms)
+{
+    w->struck = true;
+    rt_timer_start(w->mend, RT_MIN(world_span(w), max_ms), 0);
+}
+
+static world_host *
+draw_host(world *w)
+{
+    return &w->hosts[rt_rng_below(&w->rng, w->host_count)];
+}
+
 static void
 strike_host(world *w)
 {
-    if (w->host == NULL) {
+    world_host *h = draw_host(w);
+
+    if (h->host == NULL) {
         return;
     }
-    world_say(w, "host killed");
+    world_say(w, "host %s killed", h->config.name);
     w->result->host_kills++;
-    world_end_host(w);
-    w->host_back_ms = sim_now_ms() + world_between(w, 1, 8000);
+    world_end_host(h);
+    rt_timer_start(h->back, world_span(w), 0);
 }
 
 static void
 strike_link(world *w)
 {
-    world_say(w, "link cut");
+    const char *url = draw_host(w)->config.url;
+
+    world_say(w, "link %s cut", url);
     w->result->link_cuts++;
-    sim_net_cut(LINK_URL);
+    sim_net_cut(url);
     if (rt_rng_chance(&w->rng, 0.5)) {
-        sim_net_block(LINK_URL, true);
-        w->mend_ms = sim_now_ms() + world_between(w, 1, 9000);
+        sim_net_block(url, true);
+        mend_later(w, INT64_MAX);
     }
 }
 
@@ -65,7 +83,7 @@ strike_disk_full(world *w)
     if (rt_rng_chance(&w->rng, 0.5)) { // also where the space was thought to be there
         sim_disk_fail_next(SIM_DISK_FILL, 1, RT_ENOSPC);
     }
-    w->mend_ms = sim_now_ms() + world_between(w, 1, 8000);
+    mend_later(w, FULL_MAX_MS);
 }
 
 static void
@@ -87,7 +105,7 @@ strike_halt(world *w)
         err = rt_file_replace(HALT_FILE, rt_bytes_of_str(RT_STR("halt\n")));
     }
     if (err == RT_OK) { // else the disk is full just now
-        w->mend_ms = sim_now_ms() + world_between(w, 1, 6000);
+        mend_later(w, INT64_MAX);
     }
 }
 
@@ -138,15 +156,18 @@ world_strike(world *w)
 
     all[rt_rng_below(&w->rng, RT_COUNT(all))](w);
     w->strikes--;
-    w->countdown = (uint64_t)world_between(w, 1, rt_rng_chance(&w->rng, 0.3) ? 60 : 3000);
+    uint64_t gap = rt_rng_chance(&w->rng, 0.3) ? 40 : w->draw.gap_max;
+    w->next_strike = sim_happenings() + (uint64_t)world_between(w, 1, (int64_t)gap);
 }
 
 void
 world_mend(world *w)
 {
-    w->mend_ms = 0;
+    w->struck = false;
     world_say(w, "mended");
-    sim_net_block(LINK_URL, false);
+    for (size_t i = 0; i < w->host_count; i++) {
+        sim_net_block(w->hosts[i].config.url, false);
+    }
     sim_disk_set_capacity(UINT64_MAX);
     RT_IGNORE(rt_file_remove(HALT_FILE)); // it may not be there
 }

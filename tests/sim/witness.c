@@ -1,6 +1,9 @@
 #include "runtime/base/hash.h"
 #include "runtime/seam/file.h"
+#include "runtime/wire/json.h"
 #include "tests/sim/internal.h"
+
+#define POST_BYTES_MAX (1024u * 1024)
 
 static void
 see_decisions(world *w, rt_bytes body)
@@ -23,6 +26,32 @@ see_decisions(world *w, rt_bytes body)
     rt_arena_free(arena);
 }
 
+uint16_t
+world_tenant_of(rt_str name)
+{
+    for (size_t i = 0; i < TENANTS; i++) {
+        if (rt_str_is(name, world_tenants[i].name)) {
+            return world_tenants[i].number;
+        }
+    }
+    return 0;
+}
+
+// The tenant in a topic: decisions.alpha, actions.alpha.notify.
+static uint16_t
+topic_tenant(rt_str topic)
+{
+    const char *dot = memchr(topic.ptr, '.', topic.len);
+    rt_str rest = {dot, 0};
+
+    if (dot == NULL) {
+        return 0;
+    }
+    rest = (rt_str){dot + 1, (size_t)(topic.ptr + topic.len - dot - 1)};
+    dot = memchr(rest.ptr, '.', rest.len);
+    return world_tenant_of(dot != NULL ? (rt_str){rest.ptr, (size_t)(dot - rest.ptr)} : rest);
+}
+
 static bool
 is_halted(const world *w)
 {
@@ -36,6 +65,12 @@ world_on_publication(void *user, rt_bytes message)
     world *w = user;
     const uint8_t *zero = memchr(message.ptr, 0, message.len);
     rt_str topic = {(const char *)message.ptr, zero != NULL ? (size_t)(zero - message.ptr) : 0};
+    unsigned foreign = shop_foreign(message, topic_tenant(topic));
+
+    if (foreign != 0) {
+        world_violated(w, "%.*s was published with something of tenant %u", RT_STR_ARG(topic),
+                       foreign);
+    }
 
     if (rt_str_starts(topic, RT_STR("decisions."))) {
         see_decisions(w, (rt_bytes){zero + 1, message.len - topic.len - 1});
@@ -77,6 +112,24 @@ draw_answer(world *w, sim_http_answer *ret_answer)
     }
 }
 
+// What is sent names its tenant and holds nothing of another.
+static void
+see_post(world *w, rt_bytes body)
+{
+    rt_mpw map;
+    rt_mp at;
+    rt_str name = {"", 0};
+
+    rt_mpw_init(&map, POST_BYTES_MAX);
+    if (rt_json_to_mp(rt_str_of_bytes(body), &map) != RT_OK ||
+        !rt_mp_find(rt_mpw_view(&map), RT_STR("tenant"), &at) || rt_mp_str(&at, &name) != RT_OK) {
+        world_violated(w, "a webhook cannot be read");
+    } else if (shop_foreign(rt_mpw_view(&map), world_tenant_of(name)) != 0) {
+        world_violated(w, "a webhook of %.*s holds something of another tenant", RT_STR_ARG(name));
+    }
+    rt_mpw_fini(&map);
+}
+
 // The receiver of webhooks. One life of the brain sends one webhook; the next must not do so again.
 void
 world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_answer)
@@ -86,6 +139,7 @@ world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_a
     uint64_t life = w->life;
 
     w->result->posts++;
+    see_post(w, request->body);
     if (id.len == 0) {
         world_violated(w, "a webhook without an id");
     }
@@ -98,61 +152,4 @@ world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_a
     }
     (void)rt_map_put(w->posted, rt_bytes_of_str(id), life); // or the same again
     draw_answer(w, ret_answer);
-}
-
-static void
-on_resumed(void *user, rt_err err, rt_bytes body, bool last)
-{
-    world *w = user;
-
-    (void)err; // asked again until the brain says that it is not halted
-    (void)body;
-    if (last) {
-        w->resuming = false;
-    }
-}
-
-static void
-resume(world *w)
-{
-    rt_mpw body;
-
-    RT_IGNORE(rt_file_remove(HALT_FILE)); // it may never have been there
-    if (w->resuming) {
-        return;
-    }
-    rt_mpw_init(&body, 256);
-    rt_mpw_map(&body, 2);
-    rt_mpw_cstr(&body, "cmd");
-    rt_mpw_cstr(&body, "resume");
-    rt_mpw_cstr(&body, "args");
-    rt_mpw_map(&body, 0);
-    w->resuming = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&body), on_resumed, w) != NULL;
-    rt_mpw_fini(&body);
-}
-
-void
-world_on_monitor(void *user)
-{
-    world *w = user;
-
-    if (w->mend_ms != 0 && sim_now_ms() >= w->mend_ms) {
-        world_mend(w);
-    }
-    if (w->host == NULL && w->host_back_ms != 0 && sim_now_ms() >= w->host_back_ms) {
-        world_say(w, "host back");
-        world_start_host(w);
-    }
-    if (w->brain == NULL) {
-        return;
-    }
-    bool halted = br_gate_halted(br_brain_state(w->brain)->gate);
-    if (!halted) {
-        w->halted_since_ms = -1;
-    } else if (w->halted_since_ms < 0) {
-        w->halted_since_ms = sim_now_ms();
-    }
-    if (halted && w->mend_ms == 0) {
-        resume(w);
-    }
 }

@@ -12,6 +12,7 @@
 typedef struct world_result {
     bool held; // every invariant
     char text[WORLD_TEXT_MAX]; // the first that did not
+    int64_t violated_ms;
     uint64_t trace_hash;
     uint64_t state_hash;
     audit_figures audit;

@@ -1,0 +1,95 @@
+#include "runtime/sim/sim.h"
+#include "tests/sim/internal.h"
+
+// Design notes.
+// This runs after every step of the world, some ten thousand times in a life: comparisons only.
+
+#define STORE_BYTES_MAX (64u * 1024 * 1024)
+#define STORE_WATCHED_EVERY 256
+
+static void
+bound(world *w, const char *what, uint64_t value, uint64_t max)
+{
+    if (value > max) {
+        world_violated(w, "%s: %llu, never more than %llu", what, (unsigned long long)value,
+                       (unsigned long long)max);
+    }
+}
+
+static void
+watch_bounds(world *w)
+{
+    const br_brain *brain = w->brain;
+
+    bound(w, "undecided events", br_pending_count(brain->pending), BR_PENDING_MAX);
+    bound(w, "intents without an outcome", br_outbox_count(brain->state->outbox), BR_OUTBOX_MAX);
+    bound(w, "actions queued", brain->execute_count, BR_OUTBOX_MAX);
+    bound(w, "bytes of the group in the making", rt_journal_pending_bytes(brain->journal),
+          RT_MIN((uint64_t)RT_JOURNAL_GROUP_BYTES_MAX, brain->config.segment_bytes));
+    for (size_t i = 0; i < BR_LANES; i++) {
+        bound(w, "messages on a lane", brain->lanes[i].depth, BR_LANE_DEPTH);
+    }
+    for (size_t i = 0; i < w->host_count; i++) {
+        const br_host_link *link = &brain->hosts[i];
+
+        bound(w, "answers of a host", link->queue_count, BR_ANSWER_PARCELS_MAX);
+        bound(w, "records for a host", link->batch_count, BR_HOST_BATCH_MAX);
+    }
+}
+
+static void
+on_resumed(void *user, rt_err err, rt_bytes body, bool last)
+{
+    world *w = user;
+
+    (void)err; // asked again until the brain says that it is not halted
+    (void)body;
+    if (last) {
+        w->resuming = false;
+    }
+}
+
+static void
+resume(world *w)
+{
+    rt_mpw body;
+
+    if (w->resuming) {
+        return;
+    }
+    rt_mpw_init(&body, 256);
+    rt_mpw_map(&body, 2);
+    rt_mpw_cstr(&body, "cmd");
+    rt_mpw_cstr(&body, "resume");
+    rt_mpw_cstr(&body, "args");
+    rt_mpw_map(&body, 0);
+    w->resuming = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&body), on_resumed, w) != NULL;
+    rt_mpw_fini(&body);
+}
+
+static void
+watch_halt(world *w)
+{
+    bool halted = br_gate_halted(br_brain_state(w->brain)->gate);
+
+    if (!halted) {
+        w->halted_since_ms = -1;
+    } else if (w->halted_since_ms < 0) {
+        w->halted_since_ms = sim_now_ms();
+    }
+    if (halted && !w->struck) {
+        resume(w);
+    }
+}
+
+void
+world_watch(world *w)
+{
+    if (w->brain != NULL) {
+        watch_bounds(w);
+        if (++w->steps % STORE_WATCHED_EVERY == 0) { // it has to be summed up
+            bound(w, "bytes of state", rt_store_bytes(w->brain->store), STORE_BYTES_MAX);
+        }
+        watch_halt(w);
+    }
+}
