@@ -350,7 +350,7 @@ on_cut(void *user)
 static void
 feed_all(br_host *host, const msg_records *records, int64_t now_us)
 {
-    const msg_record *all = records->records.items;
+    const msg_fed *all = records->records.items;
 
     for (uint32_t i = 0; i < records->records.count; i++) {
         const rt_record record = {

@@ -224,7 +224,7 @@ event_bytes(fixture *f, int64_t n)
 static void
 send_batch(fixture *f, uint64_t first, uint64_t last, uint64_t decided)
 {
-    msg_record records[64];
+    msg_fed records[64];
     msg_records msg = {.upto_seq = last,
                        .decided_seq = decided,
                        .records = {records, 0},
@@ -232,7 +232,7 @@ send_batch(fixture *f, uint64_t first, uint64_t last, uint64_t decided)
 
     for (uint64_t seq = first; seq <= last; seq++) {
         CHECK_TRUE(msg.records.count < RT_COUNT(records));
-        records[msg.records.count++] = (msg_record){
+        records[msg.records.count++] = (msg_fed){
             .seq = seq,
             .at_ms = (int64_t)seq,
             .kind = RT_RECORD_EVENT,

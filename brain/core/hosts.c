@@ -86,7 +86,7 @@ add_record(br_host_link *host, const rt_record *record)
     if (host->batch_count == 0) {
         host->batch_first = record->seq;
     }
-    host->batch[host->batch_count++] = (msg_record){.seq = record->seq,
+    host->batch[host->batch_count++] = (msg_fed){.seq = record->seq,
                                                     .at_ms = record->at_ms,
                                                     .kind = record->kind,
                                                     .flags = record->flags,
@@ -371,7 +371,7 @@ send_playbooks(br_host_link *host)
     rt_mpw payload;
     rt_mpw_init(&payload, RT_JOURNAL_PAYLOAD_MAX);
     br_state_encode_playbooks(br_playbooks_version(set), files, count, &payload);
-    msg_record record = {.kind = RT_RECORD_PLAYBOOKS, .payload = rt_mpw_view(&payload)};
+    msg_fed record = {.kind = RT_RECORD_PLAYBOOKS, .payload = rt_mpw_view(&payload)};
     msg_records records = {.decided_seq = brain->decided_seq, .records = {&record, 1}};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &records, &brain->message);
@@ -586,7 +586,7 @@ br__hosts_open(br_brain *brain)
         host->agents_arena = rt_arena_new(HELLO_ARENA_MAX);
         host->states = rt_new_array(msg_agent_state, HOST_AGENTS_MAX);
         host->states_arena = rt_arena_new(HELLO_ARENA_MAX);
-        host->batch = rt_new_array(msg_record, BR_HOST_BATCH_MAX);
+        host->batch = rt_new_array(msg_fed, BR_HOST_BATCH_MAX);
         host->queue = rt_new_array(br_answers, BR_ANSWER_PARCELS_MAX);
         host->down_since_us = rt_clock_mono_us();
         rt_link_events events = {

@@ -74,7 +74,7 @@ typedef struct br_host_link {
     rt_arena *agents_arena;
     uint64_t hears[RT_CATALOG_TYPES_MAX / 64];
     bool wants_decisions;
-    msg_record *batch;
+    msg_fed *batch;
     uint32_t batch_count;
     uint64_t batch_first;
     br_answers *queue; // ring of BR_ANSWER_PARCELS_MAX

@@ -1,12 +1,13 @@
 #include "runtime/wire/msg.h"
 
 #include "runtime/base/check.h"
-#include "runtime/wire/mp_fast.h"
+#include "runtime/wire/msg_codec.h"
 
 // Design notes.
-// One pair of walkers serves every message: they follow the field table and read or write struct
-// members at their offsets. A record in a record, or in a list, is again [version, fields...], so
-// nested messages evolve as outer ones do.
+// Messages have generated codecs (msg_codec.h); the walkers here serve every message by its table:
+// they read or write struct members at their offsets. They are what the generated codecs fall back
+// to, and what their test compares them with. A record in a record, or in a list, is again
+// [version, fields...], so nested messages evolve as outer ones do.
 //
 // The walkers call themselves for nested records. The depth is that of the compiled definitions
 // (tools/msggen lets a message contain only messages declared before it), never that of the input:
@@ -108,13 +109,31 @@ write_field(const rt_msg_field *field, const void *msg, rt_mpw *w, write_record 
 }
 
 void
-rt_msg_encode(const rt_msg_def *def, const void *msg, rt_mpw *w)
+rt__msg_write_fields(const rt_msg_def *def, uint32_t from, uint32_t to, const void *msg, rt_mpw *w)
+{
+    RT_ASSERT(to <= def->field_count);
+    for (uint32_t i = from; i < to; i++) {
+        write_field(&def->fields[i], msg, w, rt__msg_encode_table);
+    }
+}
+
+void
+rt__msg_encode_table(const rt_msg_def *def, const void *msg, rt_mpw *w)
 {
     RT_ASSERT(def != NULL && msg != NULL);
     rt_mpw_array(w, def->field_count + 1);
     rt_mpw_u64(w, def->version);
-    for (uint32_t i = 0; i < def->field_count; i++) {
-        write_field(&def->fields[i], msg, w, rt_msg_encode);
+    rt__msg_write_fields(def, 0, def->field_count, msg, w);
+}
+
+void
+rt_msg_encode(const rt_msg_def *def, const void *msg, rt_mpw *w)
+{
+    RT_ASSERT(def != NULL && msg != NULL);
+    if (def->encode != NULL) {
+        def->encode(msg, w);
+    } else {
+        rt__msg_encode_table(def, msg, w);
     }
 }
 
@@ -150,8 +169,8 @@ decode_str(rt_mp *mp, rt_str *ret_str)
     return RT_OK;
 }
 
-static rt_err
-decode_any(rt_mp *mp, rt_bytes *ret_raw)
+rt_err
+rt__msg_any(rt_mp *mp, rt_bytes *ret_raw)
 {
     rt_bytes raw = {NULL, 0};
     rt_err err = rt_mp_raw(mp, &raw);
@@ -181,7 +200,7 @@ decode_value(rt_msg_type type, const rt_msg_field *field, rt_mp *mp, rt_arena *a
     case RT_MSG_BIN:
         return rt_mp_bin(mp, at);
     case RT_MSG_ANY:
-        return decode_any(mp, at);
+        return rt__msg_any(mp, at);
     case RT_MSG_RECORD:
         return decode_record(field->record, mp, arena, at);
     case RT_MSG_LIST:
@@ -190,14 +209,14 @@ decode_value(rt_msg_type type, const rt_msg_field *field, rt_mp *mp, rt_arena *a
     RT_UNREACHABLE("lists are read by decode_list");
 }
 
-static rt_err
-decode_list(const rt_msg_field *field, rt_mp *mp, rt_arena *arena, rt_msg_list *ret_list)
+rt_err
+rt__msg_list(const rt_msg_field *field, rt_mp *mp, rt_arena *arena, rt_msg_list *ret_list)
 {
     uint32_t count = 0;
-    size_t size = element_size(field);
-    uint8_t *items = NULL;
+    void *items = NULL;
     rt_err err = rt_mp_array(mp, &count);
 
+    *ret_list = (rt_msg_list){NULL, 0};
     if (err != RT_OK || count == 0) {
         return err;
     }
@@ -205,23 +224,29 @@ decode_list(const rt_msg_field *field, rt_mp *mp, rt_arena *arena, rt_msg_list *
         return rt_fail(RT_ELIMIT, "list '%s' has %u elements, more than %d", field->name, count,
                        RT_MSG_LIST_MAX);
     }
-    items = rt_arena_alloc(arena, size * count);
+    items = rt_arena_alloc(arena, element_size(field) * count);
     if (items == NULL) {
         return rt_fail(RT_ENOMEM, "no room for %u elements of '%s'", count, field->name);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        err = decode_value(field->element, field, mp, arena, items + i * size);
-        if (err != RT_OK) {
-            return err;
-        }
     }
     *ret_list = (rt_msg_list){items, count};
     return RT_OK;
 }
 
-// Reads the header [version, ...; *ret_count is the number of fields that follow.
 static rt_err
-decode_header(const rt_msg_def *def, rt_mp *mp, uint32_t *ret_count)
+decode_list(const rt_msg_field *field, rt_mp *mp, rt_arena *arena, rt_msg_list *ret_list)
+{
+    size_t size = element_size(field);
+    rt_err err = rt__msg_list(field, mp, arena, ret_list);
+
+    for (uint32_t i = 0; err == RT_OK && i < ret_list->count; i++) {
+        err = decode_value(field->element, field, mp, arena, (uint8_t *)ret_list->items + i * size);
+    }
+    return err;
+}
+
+// Reads the header [version, ...; *ret_count is the number of fields that follow.
+rt_err
+rt__msg_header(const rt_msg_def *def, rt_mp *mp, uint32_t *ret_count)
 {
     uint32_t count = 0;
     uint64_t version = 0;
@@ -245,12 +270,11 @@ decode_header(const rt_msg_def *def, rt_mp *mp, uint32_t *ret_count)
     return RT_OK;
 }
 
-// Reads a message to `ret_msg`, which is zeroed; moves *mp even when it fails.
-static rt_err
-decode_record(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
+rt_err
+rt__msg_decode_rest(const rt_msg_def *def, uint32_t count, rt_mp *mp, rt_arena *arena,
+                    void *ret_msg)
 {
-    uint32_t count = 0;
-    rt_err err = decode_header(def, mp, &count);
+    rt_err err = RT_OK;
 
     for (uint32_t i = 0; err == RT_OK && i < count; i++) {
         if (i >= def->field_count) {
@@ -268,6 +292,23 @@ decode_record(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
     return err;
 }
 
+// Reads a message to `ret_msg`, which is zeroed; moves *mp even when it fails.
+static rt_err
+decode_record(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
+{
+    uint32_t count = 0;
+    rt_err err = rt__msg_header(def, mp, &count);
+
+    return err == RT_OK ? rt__msg_decode_rest(def, count, mp, arena, ret_msg) : err;
+}
+
+rt_err
+rt__msg_decode_table(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
+{
+    memset(ret_msg, 0, def->size);
+    return decode_record(def, mp, arena, ret_msg);
+}
+
 rt_err
 rt_msg_decode(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
 {
@@ -275,8 +316,8 @@ rt_msg_decode(const rt_msg_def *def, rt_mp *mp, rt_arena *arena, void *ret_msg)
     rt_err err = RT_OK;
 
     RT_ASSERT(def != NULL && arena != NULL && ret_msg != NULL);
-    memset(ret_msg, 0, def->size);
-    err = decode_record(def, &m, arena, ret_msg);
+    err = def->decode != NULL ? def->decode(&m, arena, ret_msg)
+                              : rt__msg_decode_table(def, &m, arena, ret_msg);
     if (err == RT_OK) {
         *mp = m;
     }

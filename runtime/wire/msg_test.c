@@ -31,7 +31,14 @@ static const rt_msg_field leaf_fields[] = {
     {.name = "weight", .type = RT_MSG_F64, .offset = offsetof(leaf, weight)},
 };
 
-static const rt_msg_def leaf_def = {"leaf", 1, sizeof(leaf), leaf_fields, 2, "A leaf."};
+#define DEF(name_, version_, type, fields_, count)                                                 \
+    {.name = (name_),                                                                              \
+     .version = (version_),                                                                        \
+     .size = sizeof(type),                                                                         \
+     .fields = (fields_),                                                                          \
+     .field_count = (count)}
+
+static const rt_msg_def leaf_def = DEF("leaf", 1, leaf, leaf_fields, 2);
 
 #define LIST(member, of) .type = RT_MSG_LIST, .element = (of), .offset = offsetof(tree, member)
 
@@ -50,13 +57,11 @@ static const rt_msg_field tree_fields[] = {
     {.name = "ratios", LIST(ratios, RT_MSG_F64)},
 };
 
-static const rt_msg_def tree_def = {
-    "tree", 3, sizeof(tree), tree_fields, RT_COUNT(tree_fields), "A tree.",
-};
+static const rt_msg_def tree_def = DEF("tree", 3, tree, tree_fields, RT_COUNT(tree_fields));
 
 // The same message before `any` and what follows was appended, and a later incompatible one.
-static const rt_msg_def old_def = {"tree", 3, sizeof(tree), tree_fields, 6, "A tree."};
-static const rt_msg_def next_def = {"tree", 4, sizeof(tree), tree_fields, 6, "A tree."};
+static const rt_msg_def old_def = DEF("tree", 3, tree, tree_fields, 6);
+static const rt_msg_def next_def = DEF("tree", 4, tree, tree_fields, 6);
 
 typedef struct fixture {
     rt_mpw w;

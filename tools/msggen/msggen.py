@@ -308,6 +308,109 @@ def field_entry(message, field):
     return "\n".join(lines + ["    },"])
 
 
+ROOM = {"bool": "MSG_BOOL_BYTES_MAX", "u64": "MSG_NUMBER_BYTES_MAX", "i64": "MSG_NUMBER_BYTES_MAX",
+        "f64": "MSG_NUMBER_BYTES_MAX", "str": "MSG_TEXT_BYTES_MAX", "bin": "MSG_TEXT_BYTES_MAX",
+        "any": "MSG_BOOL_BYTES_MAX", "list": "MSG_TEXT_BYTES_MAX"}
+
+
+def room(fields, head):
+    """How many bytes the fields take at most, without what is in lists and records."""
+    constants = ["MSG_HEAD_BYTES_MAX"] if head else []
+    for name in sorted(set(ROOM.values())):
+        count = sum(ROOM.get(f.kind) == name for f in fields)
+        if count:
+            constants.append(f"{count} * {name}" if count > 1 else name)
+    lengths = [f"m->{f.name}.len" for f in fields if f.kind in ("str", "bin", "any")]
+    text = " + ".join(constants + lengths) or "0"
+    return "\n            ".join(textwrap.wrap(text, COLUMNS - 14, break_on_hyphens=False))
+
+
+def encode_items(field, local):
+    """Lines that write what stands in a list or record."""
+    if field.kind == "record":
+        return [f"    {encode_call(field.record, local)}(&m->{field.name}, w);"]
+    element = field.element_type()
+    item = f"(const {element} *)m->{field.name}.items + i"
+    write = f"{encode_call(field.record, local)}({item}, w);" if field.record else \
+        f"rt_mpw_{field.of}(w, *({item}));"
+    return [f"    for (uint32_t i = 0; i < m->{field.name}.count; i++) {{",
+            f"        {write}", "    }"]
+
+
+def encode_call(message, local):
+    """The function that writes a message of this file, or of another."""
+    return f"encode_{message.c_name[4:]}" if message in local else f"{message.c_name}_def.encode"
+
+
+def emit_encode(message, local):
+    name = message.c_name[4:]
+    out = ["static void", f"encode_{name}(const void *msg, rt_mpw *w)", "{",
+           f"    const {message.c_name} *m = msg;",
+           "    uint8_t *at = rt__msg_room(", f"        w, {room(message.fields, True)});", "",
+           "    if (at == NULL) {",
+           f"        rt__msg_encode_table(&{message.c_name}_def, msg, w);",
+           "        return;", "    }",
+           f"    at = rt__put_count(at, {len(message.fields) + 1}, MP_FIXARRAY, MP_ARRAY16);",
+           f"    at = rt__put_u64(at, {message.version});"]
+    for i, field in enumerate(message.fields):
+        if field.kind not in ("list", "record"):
+            out.append(f"    at = rt__put_{field.kind}(at, m->{field.name});")
+            continue
+        rest = message.fields[i + 1:]
+        inner = ["    rt__msg_written(w, at);"] + encode_items(field, local)
+        if rest:
+            inner += ["    at = rt__msg_room(", f"        w, {room(rest, False)});",
+                      "    if (at == NULL) {",
+                      f"        rt__msg_write_fields(&{message.c_name}_def, {i + 1}, "
+                      f"{len(message.fields)}, msg, w);", "        return;", "    }"]
+        else:
+            inner.append("    at = w->ptr + w->len;")
+        if field.kind == "list":
+            out += [f"    RT_ASSERT(m->{field.name}.count <= RT_MSG_LIST_MAX);",
+                    f"    at = rt__put_count(at, m->{field.name}.count, MP_FIXARRAY, MP_ARRAY16);",
+                    f"    if (m->{field.name}.count > 0) {{",
+                    *["    " + line.replace("\n", "\n    ") for line in inner], "    }"]
+        else:
+            out += inner
+    return "\n".join(out + ["    rt__msg_written(w, at);", "}"])
+
+
+def decode_item(field, at, local):
+    """The expression that reads one value to `at`."""
+    if field.record:
+        if field.record in local:
+            return f"decode_{field.record.c_name[4:]}(mp, arena, {at})"
+        return f"{field.record.c_name}_def.decode(mp, arena, {at})"
+    kind = field.of if field.kind == "list" else field.kind
+    return {"bool": f"rt_mp_bool(mp, {at})", "bin": f"rt_mp_bin(mp, {at})"}.get(
+        kind, f"rt__get_{kind}(mp, {at})")
+
+
+def emit_decode(message, local):
+    name = message.c_name[4:]
+    has_arena = any(f.kind in ("list", "record") for f in message.fields)
+    out = ["static rt_err",
+           f"decode_{name}(rt_mp *mp, rt_arena *arena, void *ret_msg)", "{",
+           f"    {message.c_name} *m = ret_msg;", "    rt_err err = RT_OK;", "",
+           f"    if (!rt__get_head(mp, {len(message.fields)}, {message.version})) {{",
+           f"        return rt__msg_decode_table(&{message.c_name}_def, mp, arena, ret_msg);",
+           "    }"]
+    if not has_arena:
+        out.append("    (void)arena; // only lists need it")
+    for i, field in enumerate(message.fields):
+        if field.kind == "list":
+            item = decode_item(field, f"({field.element_type()} *)m->{field.name}.items + i", local)
+            out += [f"    if (!rt__get_empty(mp, &m->{field.name})) {{",
+                    f"        err = rt__msg_list(&{name}_fields[{i}], mp, arena, &m->{field.name});",
+                    f"        for (uint32_t i = 0; err == RT_OK && i < m->{field.name}.count; i++) {{",
+                    f"            err = {item};", "        }"]
+            out += ["        if (err != RT_OK) {", "            return err;", "        }", "    }"]
+        else:
+            out += [f"    err = {decode_item(field, f'&m->{field.name}', local)};",
+                    "    if (err != RT_OK) {", "        return err;", "    }"]
+    return "\n".join(out + ["    return err;", "}"])
+
+
 def emit_source(reader, source, header_path):
     out = [
         "// tidy: table",
@@ -315,13 +418,21 @@ def emit_source(reader, source, header_path):
         f'#include "{header_path}"',
         "",
         "#include <stddef.h>",
+        "",
+        '#include "runtime/base/check.h"',
+        '#include "runtime/wire/msg_codec.h"',
     ]
+    local = set(reader.messages)
     for message in reader.messages:
         table = f"{message.c_name[4:]}_fields"
         out += ["", f"static const rt_msg_field {table}[] = {{"]
         out += [field_entry(message, field) for field in message.fields]
         out += [
             "};",
+            "",
+            emit_encode(message, local),
+            "",
+            emit_decode(message, local),
             "",
             f"const rt_msg_def {message.c_name}_def = {{",
             f'    .name = "{message.name}",',
@@ -330,6 +441,8 @@ def emit_source(reader, source, header_path):
             f"    .fields = {table},",
             f"    .field_count = {len(message.fields)},",
             f"    .doc = {string_lines(message.doc, 11)},",
+            f"    .encode = encode_{message.c_name[4:]},",
+            f"    .decode = decode_{message.c_name[4:]},",
             "};",
         ]
     return "\n".join(out + [""])
