@@ -25,6 +25,10 @@
 // which would look the same; therefore the file is extended (sparsely) beyond what a commit can
 // allocate before the commit begins.
 //
+// LMDB makes a new file without syncing it, so after a power cut it could be there with anything in
+// it, long after events were acknowledged. It is made under another name, synced, and then renamed:
+// a data.mdb is whole or damaged.
+//
 // The environment must not be opened twice in a process, and data.mdb never closed by us while it
 // is open: closing any descriptor of a file drops LMDB's fcntl locks. Two owners in different
 // processes are kept apart by a lock file of our own.
@@ -305,19 +309,49 @@ check_file(const char *dir)
 {
     char path[PATH_BYTES_MAX];
     rt_file *file = NULL;
-    uint64_t size = 0;
     rt_err err = RT_OK;
 
     (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
     err = rt_file_open(path, RT_FILE_READ, &file);
     if (err == RT_OK) {
-        err = rt_file_size(file, &size);
-        if (err == RT_OK && size > 0) {
-            err = check_metas(file, path);
-        }
+        err = check_metas(file, path);
     }
     rt_file_close(file);
     return err;
+}
+
+// Makes the file, with nothing in it, in such a way that it is whole as soon as it is there.
+static rt_err
+create_file(const rt_kv *kv, const char *dir)
+{
+    char path[PATH_BYTES_MAX];
+    char unfinished[PATH_BYTES_MAX];
+    MDB_env *env = NULL;
+    int rc = mdb_env_create(&env);
+
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
+    (void)snprintf(unfinished, sizeof(unfinished), "%s/data.tmp", dir);
+    if (rt_file_exists(unfinished)) {
+        rt_err err = rt_file_remove(unfinished); // of a start that was cut short
+
+        if (err != RT_OK) {
+            mdb_env_close(env);
+            return err;
+        }
+    }
+    if (rc == 0) {
+        rc = mdb_env_set_mapsize(env, kv->map_bytes);
+    }
+    if (rc == 0) {
+        rc = mdb_env_open(env, unfinished, MDB_NOSUBDIR | MDB_NOLOCK, 0600);
+    }
+    if (rc == 0) {
+        rc = mdb_env_sync(env, 1);
+    }
+    if (env != NULL) {
+        mdb_env_close(env);
+    }
+    return rc == 0 ? rt_file_rename(unfinished, path) : fail_mdb(unfinished, rc);
 }
 
 static rt_err
@@ -391,7 +425,7 @@ rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv)
     err = rt_lock_take(path, &kv->lock);
     if (err == RT_OK) {
         err = check_file(dir);
-        err = err == RT_ENOTFOUND ? RT_OK : err;
+        err = err == RT_ENOTFOUND ? create_file(kv, dir) : err;
     }
     if (err == RT_OK) {
         err = open_env(kv, dir);

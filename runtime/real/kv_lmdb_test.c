@@ -37,7 +37,7 @@ file_in_dir(const char *name)
 static int
 remove_root(void **state)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "owner.lock"};
+    static const char *const files[] = {"data.mdb", "data.tmp", "lock.mdb", "owner.lock"};
 
     (void)state;
     for (int i = case_number; i > 0; i--) {
@@ -184,6 +184,46 @@ test_kv_file_is_always_as_long_as_its_header_says(void **state)
     rt_kv_close(kv);
 }
 
+static void
+write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void
+test_kv_creation_cut_short_is_begun_again(void **state)
+{
+    struct stat info;
+    rt_kv *kv = NULL;
+
+    (void)state;
+    // Given a power cut while the file was made: it has not got its name yet,
+    assert_int_equal(mkdir(kv_cases_dir, 0700), 0);
+    write_file(file_in_dir("data.tmp"), "half a header");
+
+    // then the store opens, and keeps nothing of it.
+    kv = kv_cases_open();
+    rt_kv_close(kv);
+    assert_int_equal(stat(file_in_dir("data.tmp"), &info), -1);
+    assert_int_equal(stat(file_in_dir("data.mdb"), &info), 0);
+}
+
+static void
+test_kv_empty_file_is_refused(void **state)
+{
+    rt_kv *kv = NULL;
+
+    (void)state;
+    assert_int_equal(mkdir(kv_cases_dir, 0700), 0);
+    write_file(file_in_dir("data.mdb"), "");
+
+    CHECK_ERR(rt_kv_open(kv_cases_dir, 1024 * 1024, &kv), RT_ECORRUPT);
+}
+
 int
 main(void)
 {
@@ -193,6 +233,8 @@ main(void)
         cmocka_unit_test_setup(test_kv_shorter_than_its_header_says_is_refused, setup),
         cmocka_unit_test_setup(test_kv_other_file_is_refused, setup),
         cmocka_unit_test_setup(test_kv_files_are_private, setup),
+        cmocka_unit_test_setup(test_kv_creation_cut_short_is_begun_again, setup),
+        cmocka_unit_test_setup(test_kv_empty_file_is_refused, setup),
         cmocka_unit_test_setup(test_kv_file_is_always_as_long_as_its_header_says, setup),
     };
 

@@ -116,9 +116,10 @@ class Proof:
 
     # --- work ---
 
-    def scratch(self):
-        """A directory that is gone when the proof ends."""
-        path = tempfile.mkdtemp(prefix="cerebro-prove-")
+    def scratch(self, in_memory=False):
+        """A directory that is gone when the proof ends; in memory, if asked for and if there is such."""
+        memory = "/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None
+        path = tempfile.mkdtemp(prefix="cerebro-prove-", dir=memory)
         self._dirs.append(path)
         return path
 

@@ -50,6 +50,12 @@ static const char usage[] =
     "  --check         exit code 0 when everything is fine, 78 when it is not\n"
     "  --version, --help\n"
     "\n"
+    "exit codes: 0 stopped as asked; 2 usage; 74 disk, journal or state cannot be trusted; 75 not "
+    "now:\n"
+    "another brain has the data or the doors, or the disk is full; 78 configuration; a failed "
+    "check of\n"
+    "its own and no memory end it by SIGABRT, with a line that says so\n"
+    "\n"
     "example: braind --config config/brain.yaml --set data.dir=/tmp/brain\n"
     "see also: brainctl --help, brain-agent --help, brain-replay --help\n";
 
@@ -133,13 +139,6 @@ on_signal(void *user, int signo)
     }
 }
 
-static const char *
-url_or_null(const settings *s, const char *name)
-{
-    const char *url = rt_config_str(s->config, name);
-    return url[0] != '\0' ? url : NULL;
-}
-
 static void
 write_param(void *user, const rt_param *param, const char *value, const char *origin)
 {
@@ -175,56 +174,6 @@ describe_config(void *user, rt_mpw *w)
     rt_config_each(s->config, count_param, &count);
     rt_mpw_array(w, count);
     rt_config_each(s->config, write_param, w);
-}
-
-static br_brain_config
-brain_config(settings *s, br_host_entry *hosts)
-{
-    rt_config *c = s->config;
-    bool events_clock = strcmp(rt_config_str(c, "clock.source"), "events") == 0;
-    for (size_t i = 0; i < s->host_count; i++) {
-        const settings_host *host = &s->hosts[i];
-        hosts[i] = (br_host_entry){.name = host->name, .url = host->url};
-        for (size_t a = 0; a < host->agent_count; a++) {
-            hosts[i].agents[hosts[i].agent_count++] = host->agents[a]->name;
-        }
-    }
-    return (br_brain_config){
-        .pack = s->pack,
-        .data_dir = s->data_dir,
-        .segment_bytes = (uint64_t)rt_config_i64(c, "data.segment_bytes"),
-        .journal_max_bytes = (uint64_t)rt_config_i64(c, "data.journal_max_bytes"),
-        .sync = rt_config_bool(c, "data.sync"),
-        .store_map_bytes = (uint64_t)rt_config_i64(c, "data.store_max_bytes"),
-        .cut_every_ms = rt_config_i64(c, "data.cut_every"),
-        .state = settings_state(s),
-        .tenants = s->tenants,
-        .tenant_count = s->tenant_count,
-        .clock_from_events = events_clock,
-        .future_max_ms = rt_config_i64(c, events_clock ? "clock.step_max" : "clock.future_max"),
-        .age_max_ms = rt_config_i64(c, "clock.age_max"),
-        .clock_lag_max_ms = rt_config_i64(c, "clock.lag_max"),
-        .deadline_ms = rt_config_i64(c, "agents.deadline"),
-        .rate_per_source = rt_config_i64(c, "limits.rate_per_source"),
-        .ingest_url = url_or_null(s, "doors.ingest"),
-        .pull_url = url_or_null(s, "doors.pull"),
-        .publish_url = url_or_null(s, "doors.publish"),
-        .control_path = s->control_path,
-        .limits = {.message_bytes_max = (size_t)rt_config_i64(c, "limits.message_bytes"),
-                   .connections_max = (uint32_t)rt_config_i64(c, "limits.connections"),
-                   .inflight_max = (uint32_t)rt_config_i64(c, "limits.inflight")},
-        .hosts = hosts,
-        .host_count = s->host_count,
-        .webhooks = s->webhooks,
-        .webhook_count = s->webhook_count,
-        .http = {.allow_loopback = rt_config_bool(c, "webhooks.allow_loopback"),
-                 .allow_private = rt_config_bool(c, "webhooks.allow_private"),
-                 .inflight_max = 64},
-        .halt_file = s->halt_file,
-        .playbook_dir = s->playbook_dir,
-        .build = CEREBRO_VERSION,
-        .describe_config = describe_config,
-        .describe_user = s};
 }
 
 static int
@@ -267,7 +216,9 @@ start(daemon_state *d, br_host_entry *hosts)
         return err;
     }
     d->loop = rt_loop_new();
-    br_brain_config config = brain_config(s, hosts);
+    br_brain_config config = settings_brain(s, hosts);
+    config.describe_config = describe_config;
+    config.describe_user = s;
     if (config.state.gate.quiet_from_min < 0 || config.state.gate.quiet_until_min < 0) {
         return rt_fail(RT_ECONFIG, "gate.quiet_from and gate.quiet_until want hh:mm");
     }

@@ -521,3 +521,58 @@ settings_state(const settings *s)
         .dedup_events = (uint32_t)rt_config_i64(c, "dedup.events_max"),
         .dedup_window_ms = rt_config_i64(c, "dedup.window")};
 }
+
+static const char *
+url_or_null(const settings *s, const char *name)
+{
+    const char *url = rt_config_str(s->config, name);
+    return url[0] != '\0' ? url : NULL;
+}
+
+br_brain_config
+settings_brain(settings *s, br_host_entry *hosts)
+{
+    rt_config *c = s->config;
+    bool events_clock = strcmp(rt_config_str(c, "clock.source"), "events") == 0;
+    for (size_t i = 0; i < s->host_count; i++) {
+        const settings_host *host = &s->hosts[i];
+        hosts[i] = (br_host_entry){.name = host->name, .url = host->url};
+        for (size_t a = 0; a < host->agent_count; a++) {
+            hosts[i].agents[hosts[i].agent_count++] = host->agents[a]->name;
+        }
+    }
+    return (br_brain_config){
+        .pack = s->pack,
+        .data_dir = s->data_dir,
+        .segment_bytes = (uint64_t)rt_config_i64(c, "data.segment_bytes"),
+        .journal_max_bytes = (uint64_t)rt_config_i64(c, "data.journal_max_bytes"),
+        .sync = rt_config_bool(c, "data.sync"),
+        .store_map_bytes = (uint64_t)rt_config_i64(c, "data.store_max_bytes"),
+        .cut_every_ms = rt_config_i64(c, "data.cut_every"),
+        .state = settings_state(s),
+        .tenants = s->tenants,
+        .tenant_count = s->tenant_count,
+        .clock_from_events = events_clock,
+        .future_max_ms = rt_config_i64(c, events_clock ? "clock.step_max" : "clock.future_max"),
+        .age_max_ms = rt_config_i64(c, "clock.age_max"),
+        .clock_lag_max_ms = rt_config_i64(c, "clock.lag_max"),
+        .deadline_ms = rt_config_i64(c, "agents.deadline"),
+        .rate_per_source = rt_config_i64(c, "limits.rate_per_source"),
+        .ingest_url = url_or_null(s, "doors.ingest"),
+        .pull_url = url_or_null(s, "doors.pull"),
+        .publish_url = url_or_null(s, "doors.publish"),
+        .control_path = s->control_path,
+        .limits = {.message_bytes_max = (size_t)rt_config_i64(c, "limits.message_bytes"),
+                   .connections_max = (uint32_t)rt_config_i64(c, "limits.connections"),
+                   .inflight_max = (uint32_t)rt_config_i64(c, "limits.inflight")},
+        .hosts = hosts,
+        .host_count = s->host_count,
+        .webhooks = s->webhooks,
+        .webhook_count = s->webhook_count,
+        .http = {.allow_loopback = rt_config_bool(c, "webhooks.allow_loopback"),
+                 .allow_private = rt_config_bool(c, "webhooks.allow_private"),
+                 .inflight_max = 64},
+        .halt_file = s->halt_file,
+        .playbook_dir = s->playbook_dir,
+        .build = CEREBRO_VERSION};
+}

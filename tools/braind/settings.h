@@ -56,6 +56,9 @@ void settings_free(settings *settings);
 br_state_config settings_state(const settings *settings);
 // settings_gate is the gate's configuration; minutes are -1 when the text is not hh:mm.
 br_gate_config settings_gate(const settings *settings);
+// settings_brain is what br_brain_new needs; `hosts` has room for BR_HOSTS_MAX, is filled, and must
+// outlive the brain, as the settings must.
+br_brain_config settings_brain(settings *settings, br_host_entry *hosts);
 // settings_print_findings writes what is in diag to stderr.
 void settings_print_findings(const settings *settings);
 // settings_log sets up logging as configured.
