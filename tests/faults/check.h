@@ -16,8 +16,8 @@ typedef struct check_figures {
 
 // check_data opens the data directory as braind does and compares: every line of `list`
 // stands in the journal once and at its place, the independent audit finds nothing, the state is
-// the fold of the journal. `whole` goes on with agents until everything is decided, stops, and compares
-// state, agents and decisions with a replay.
+// the fold of the journal. `whole` goes on with agents until everything is decided, stops, and
+// compares state, agents and decisions with a replay.
 //   errors    RT_ECORRUPT something is not as promised · whatever opening it gave
 rt_err check_data(settings *settings, const promises *known, rt_bytes list, bool whole,
                   check_figures *ret_figures) RT_MUST_USE;

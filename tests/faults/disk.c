@@ -2,8 +2,8 @@
 // What is durable is kept in pages and in a tree of names; what is not in lists, in the order in
 // which it was done. A sync moves the entries of its file or directory from one to the other.
 //
-// The order of names: an operation on a directory stays pending until that directory is synced. What
-// it refers to may be missing in an image; then it has no effect.
+// The order of names: an operation on a directory stays pending until that directory is synced.
+// What it refers to may be missing in an image; then it has no effect.
 #include "tests/faults/disk.h"
 
 #include <dirent.h>
@@ -124,7 +124,7 @@ sync_dir(disk *d, const char *dir)
 
         parent_of(op->kind == TREE_RENAME ? op->to : op->path, parent);
         if (strcmp(parent, dir) == 0) {
-            (void)disk__run_op(&d->durable, op); // its parent may itself not be durable: then it is lost
+            (void)disk__run_op(&d->durable, op); // without a durable parent it is lost
         } else {
             d->ops[left++] = *op;
         }

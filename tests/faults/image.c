@@ -1,6 +1,6 @@
 // Design notes.
-// An image has the durable names and any of the pending operations, or (as journalling file systems
-// do it) the first few of them. A rename is one operation.
+// An image has the durable names and any of the pending operations, or (as journalling file
+// systems do it) the first few of them. A rename is one operation.
 //
 // A file gets its durable pages first, and then the chosen parts of the pending calls, done for real
 // on the image's files. A call that is left out may still have made its file longer; what was never

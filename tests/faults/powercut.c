@@ -8,7 +8,7 @@
 // (seed, I) alone, out of one tape. Output: one line a failed image, then one line of figures.
 //
 // `serve` checks the data directories it is told, one line each: the directory, a tab, the file
-// with the list of promises. It answers with one line: "held RECORDS ACKNOWLEDGED" or "failed TEXT".
+// with the list of promises. It answers each with "held RECORDS ACKNOWLEDGED" or "failed TEXT".
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
