@@ -12,13 +12,12 @@
 #include "runtime/seam/file.h"
 
 #define PLAYBOOK_PATHS_MAX BR_PLAYBOOKS_MAX
+#define PLAYBOOK_DIRS_MAX 64
 
 typedef struct recovering {
     br_brain *brain;
     rt_arena *arena;
     rt_diag *diag;
-    uint64_t folded;
-    uint64_t undecided;
 } recovering;
 
 // Situations of events already folded are read back from their records.
@@ -38,7 +37,6 @@ wait_again(recovering *r, const rt_event *event)
     br_undecided *item =
         br_pending_push(brain->pending, event, br__consult(brain, situation));
     item->deadline_us = rt_clock_mono_us() + brain->config.deadline_ms * 1000;
-    r->undecided++;
     return RT_OK;
 }
 
@@ -55,14 +53,12 @@ recover_event(recovering *r, const rt_record *record)
     if (err != RT_OK) {
         return err;
     }
-    if ((record->flags & RT_RECORD_UNDECIDED) != 0 &&
-        record->seq > brain->state->meta.decided_seq) {
-        err = wait_again(r, &event);
+    if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
+        err = wait_again(r, &event); // reading began behind the last one decided
     }
     if (err == RT_OK && record->seq > brain->state->applied_seq) {
         br_state_situate(brain->state, &event, event.at_ms, brain->situation);
         br_state_apply_event(brain->state, &event, brain->situation);
-        r->folded++;
     }
     return err;
 }
@@ -84,9 +80,7 @@ recover_decision(recovering *r, const rt_record *record)
                        (unsigned long long)record->seq, (unsigned long long)decision.event_seq);
     }
     br_pending_pop(brain->pending);
-    r->undecided--;
     br_state_apply_decision(brain->state, record, &decision);
-    r->folded++;
     return RT_OK;
 }
 
@@ -107,14 +101,15 @@ recover_record(recovering *r, const rt_record *record)
         br_playbooks *set;
         rt_err err =
             br_state_decode_playbooks(r->brain->config.pack, record->payload, r->diag, &set);
-        if (err == RT_OK) {
-            br_state_apply_playbooks(state, record, set);
+        if (err != RT_OK) {
+            return err;
         }
-        return err;
+        br_state_apply_playbooks(state, record, set);
     }
     if (record->kind == RT_RECORD_START) {
         br_state_apply_start(state, record);
-    } else if (record->kind == RT_RECORD_REJECT) {
+    }
+    if (record->kind == RT_RECORD_REJECT) {
         br_state_apply_reject(state, record);
     }
     return RT_OK;
@@ -163,8 +158,10 @@ br__recover(br_brain *brain, rt_diag *diag)
     if (info.last_seq == 0) {
         return RT_OK;
     }
-    uint64_t from = RT_MIN(state->applied_seq, state->meta.decided_seq) + 1;
-    if (from < info.first_seq && state->applied_seq + 1 < info.first_seq) {
+    // what is decided is applied, so all that may wait or is to be folded lies behind this
+    uint64_t from = state->meta.decided_seq + 1;
+    uint64_t saved_seq = state->applied_seq;
+    if (state->applied_seq + 1 < info.first_seq) {
         return rt_fail(RT_ECORRUPT, "the journal begins at %llu, after the state's %llu",
                        (unsigned long long)info.first_seq, (unsigned long long)state->applied_seq);
     }
@@ -184,9 +181,10 @@ br__recover(br_brain *brain, rt_diag *diag)
     rt_journal_reader_close(reader);
     rt_arena_free(r.arena);
     if (err == RT_EEND) {
-        rt_log_info("recovered", "records=%llu undecided=%llu torn_records=%llu last_seq=%llu",
-                    (unsigned long long)r.folded, (unsigned long long)r.undecided,
-                    (unsigned long long)info.torn_records, (unsigned long long)info.last_seq);
+        rt_log_info("recovered", "records=%llu undecided=%zu torn_records=%llu last_seq=%llu",
+                    (unsigned long long)(info.last_seq - saved_seq),
+                    br_pending_count(brain->pending), (unsigned long long)info.torn_records,
+                    (unsigned long long)info.last_seq);
         return RT_OK;
     }
     return err;
@@ -224,16 +222,25 @@ on_file(void *user, const char *name)
 typedef struct dir_names {
     rt_arena *arena;
     const char *dir;
-    rt_str names[64];
+    rt_str names[PLAYBOOK_DIRS_MAX];
     size_t count;
+    rt_err err;
 } dir_names;
 
 static void
 on_sub_dir(void *user, const char *name)
 {
     dir_names *walk = user;
-    if (strchr(name, '.') == NULL && walk->count < RT_COUNT(walk->names)) {
-        walk->names[walk->count++] = rt_arena_printf(walk->arena, "%s/%s", walk->dir, name);
+    if (strchr(name, '.') != NULL || walk->err != RT_OK) {
+        return;
+    }
+    rt_str path = rt_arena_printf(walk->arena, "%s/%s", walk->dir, name);
+    if (path.ptr == NULL) {
+        walk->err = RT_ENOMEM;
+    } else if (walk->count == PLAYBOOK_DIRS_MAX) {
+        walk->err = rt_fail(RT_ELIMIT, "more than %d directories of playbooks", PLAYBOOK_DIRS_MAX);
+    } else {
+        walk->names[walk->count++] = path;
     }
 }
 
@@ -247,7 +254,10 @@ read_files(const char *dir, dir_files *walk)
     if (err == RT_OK) {
         err = rt_dir_list(dir, on_sub_dir, &subs);
     }
-    for (size_t i = 0; i < subs.count && err == RT_OK && walk->err == RT_OK; i++) {
+    if (err == RT_OK) {
+        err = subs.err;
+    }
+    for (size_t i = 0; i < subs.count && err == RT_OK; i++) {
         walk->dir = subs.names[i].ptr;
         // what has no dot in its name and is no directory is no playbook either
         RT_IGNORE(rt_dir_list(walk->dir, on_file, walk));

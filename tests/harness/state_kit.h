@@ -11,21 +11,29 @@
 #define STATE_KIT_DAY_MS (24 * STATE_KIT_HOUR_MS)
 #define STATE_KIT_NOON_MS (20000 * STATE_KIT_DAY_MS + 17 * STATE_KIT_HOUR_MS) // 12:00 in Bogotá
 
+// state_kit_config is the configuration of all states made here.
+static inline br_state_config
+state_kit_config(const br_pack *pack)
+{
+    static const int64_t zones[] = {0, -5 * STATE_KIT_HOUR_MS};
+
+    return (br_state_config){.pack = pack,
+                             .gate = {.actions_per_minute = 50,
+                                      .quiet_from_min = 21 * 60,
+                                      .quiet_until_min = 8 * 60,
+                                      .utc_offset_ms = zones,
+                                      .tenant_count = RT_COUNT(zones)},
+                             .subjects_max = 1000,
+                             .memories_max = 1000,
+                             .dedup_events = 1024,
+                             .dedup_window_ms = STATE_KIT_DAY_MS};
+}
+
 // state_kit_open makes the state that `store` holds.
 static inline br_state *
 state_kit_open(rt_store *store, const br_pack *pack)
 {
-    static const int64_t zones[] = {0, -5 * STATE_KIT_HOUR_MS};
-    const br_state_config config = {.pack = pack,
-                                    .gate = {.actions_per_minute = 50,
-                                             .quiet_from_min = 21 * 60,
-                                             .quiet_until_min = 8 * 60,
-                                             .utc_offset_ms = zones,
-                                             .tenant_count = RT_COUNT(zones)},
-                                    .subjects_max = 1000,
-                                    .memories_max = 1000,
-                                    .dedup_events = 1024,
-                                    .dedup_window_ms = STATE_KIT_DAY_MS};
+    const br_state_config config = state_kit_config(pack);
     rt_diag *diag = rt_diag_new();
     br_state *state = NULL;
 
