@@ -379,47 +379,75 @@ close_group(walk *w, const segment *s, size_t from, size_t at, const head *h, in
     w->group++;
 }
 
+// Finds the COMMIT of the group that begins at `from`; NULL, or why the group is not whole, with
+// *ret_at the place.
+static const char *
+find_commit(const walk *w, size_t from, size_t *ret_at)
+{
+    const char *why = NULL;
+    head h = {0};
+
+    *ret_at = from;
+    for (;; *ret_at += h.size) {
+        why = read_head(w, *ret_at, &h);
+        if (why == NULL && h.group != (uint16_t)w->group) {
+            why = "no record of this group";
+        }
+        if (why == NULL && !checksum_holds(w, *ret_at, &h)) {
+            why = "wrong checksum";
+        }
+        if (why != NULL || h.kind == KIND_COMMIT) {
+            return why;
+        }
+    }
+}
+
+// Checks what checksums do not cover, and numbers; returns the number that the next group begins
+// with.
+static uint64_t
+check_group(walk *w, const segment *s, size_t from, size_t commit, int64_t *last_at_ms)
+{
+    uint64_t seq = w->next_seq;
+    head h = {0};
+
+    for (size_t at = from; at <= commit && read_head(w, at, &h) == NULL; at += h.size) {
+        uint64_t counts = h.kind == KIND_COMMIT ? 0 : 1;
+
+        if (h.seq != seq - 1 + counts) {
+            audit__say(w->a, seq, "sequence",
+                       "%s, offset %zu: record %" PRIu64 " where %" PRIu64 " is expected", s->name,
+                       at, h.seq, seq - 1 + counts);
+            seq = h.seq + 1 - counts;
+        }
+        if (!is_zero(w->buf + at + HEAD_BYTES + h.len, w->buf + at + h.size)) {
+            audit__say(w->a, h.seq, "padding", "%s, offset %zu: the padding is not zero", s->name,
+                       at);
+        }
+        *last_at_ms = counts > 0 ? h.at_ms : *last_at_ms;
+        seq += counts;
+    }
+    return seq;
+}
+
 // Walks one group; false behind the last whole one. *at moves behind it.
 static bool
 read_group(walk *w, const segment *s, bool is_last, size_t *at)
 {
-    size_t pos = *at;
-    uint64_t seq = w->next_seq;
+    size_t commit = 0;
+    const char *why = find_commit(w, *at, &commit);
     int64_t last_at_ms = w->last_at_ms;
-    const char *why = NULL;
+    uint64_t next_seq = 0;
     head h = {0};
 
-    for (;; pos += h.size) {
-        why = read_head(w, pos, &h);
-        if (why == NULL && h.group != (uint16_t)w->group) {
-            why = "no record of this group";
-        }
-        if (why == NULL && !checksum_holds(w, pos, &h)) {
-            why = "wrong checksum";
-        }
-        if (why != NULL) {
-            (void)check_tail(w, s, *at, is_last, why, pos); // reported there
-            return false;
-        }
-        if (h.seq != seq - (h.kind == KIND_COMMIT ? 1 : 0)) {
-            audit__say(w->a, seq, "sequence",
-                       "%s, offset %zu: record %" PRIu64 " where %" PRIu64 " is expected", s->name,
-                       pos, h.seq, seq);
-            seq = h.seq + (h.kind == KIND_COMMIT ? 1 : 0);
-        }
-        if (!is_zero(w->buf + pos + HEAD_BYTES + h.len, w->buf + pos + h.size)) {
-            audit__say(w->a, h.seq, "padding", "%s, offset %zu: the padding is not zero", s->name,
-                       pos);
-        }
-        if (h.kind == KIND_COMMIT) {
-            break;
-        }
-        last_at_ms = h.at_ms;
-        seq++;
+    if (why != NULL) {
+        (void)check_tail(w, s, *at, is_last, why, commit); // reported there
+        return false;
     }
-    close_group(w, s, *at, pos, &h, last_at_ms);
-    w->next_seq = seq;
-    *at = pos + h.size;
+    next_seq = check_group(w, s, *at, commit, &last_at_ms);
+    (void)read_head(w, commit, &h); // as it was found
+    close_group(w, s, *at, commit, &h, last_at_ms);
+    w->next_seq = next_seq;
+    *at = commit + h.size;
     return true;
 }
 
