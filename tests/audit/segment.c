@@ -5,15 +5,19 @@
 #include "tests/audit/internal.h"
 
 // Design notes.
-// Written from the description at the top of runtime/journal/journal.h and segment.c, with none of
-// their code. Files are named <first seq, 16 hexadecimal digits>.seg; a header block of 4096 bytes,
-// then groups of records, the last of a group being its COMMIT. Numbers are little-endian.
+// Written from the description at the top of runtime/journal/journal.h, segment.c and mark.c, with
+// none of their code. Files are named <first seq, 16 hexadecimal digits>.seg; a header block of
+// 4096 bytes, then groups of records, the last of a group being its COMMIT. Numbers are
+// little-endian. The header block holds two notes: the mark, how far the segment was durable, and
+// one that says that older segments went by retention.
 //
 // A segment is read as a whole. What stands behind its last whole group may be a group that a crash
 // left unfinished, in the last segment only: its records carry the number of the group that would
 // have come next. A record of any other group there, and any record there in an older segment, is
-// what remains of something that was durable once, so the place before it is damage. What is left
-// of a file's former life does not count, because its checksums have another salt.
+// what remains of something that was durable once, so the place before it is damage; so is a place
+// before the segment's mark. A mark is written unsynced after the group it speaks of, so one that
+// is older than the last group, or none, is as good. What is left of a file's former life does not
+// count, because its checksums have another salt.
 //
 // Damage ends the walk: whatever follows would only repeat it. A wrong chain hash, clock or number
 // in a record that is whole otherwise is reported, and the walk goes on.
@@ -24,6 +28,11 @@
 #define HEAD_BYTES 28
 #define PAYLOAD_MAX (4u * 1024 * 1024)
 #define SEQ_SPAN ((uint64_t)1 << 40)
+#define VERSION_MAX 2 // 1 had no notes
+#define MARK_AT 512
+#define MARK_BYTES 72
+#define OLDEST_AT 1024
+#define OLDEST_BYTES 24
 
 typedef struct segment {
     char name[NAME_LEN + 1];
@@ -31,6 +40,7 @@ typedef struct segment {
 } segment;
 
 typedef struct header {
+    uint32_t version;
     uint32_t salt;
     uint64_t first_seq;
     uint64_t group;
@@ -38,6 +48,16 @@ typedef struct header {
     int64_t last_at_ms;
     uint8_t chain[AUDIT_SHA_BYTES];
 } header;
+
+// How far a segment was durable, as it says itself.
+typedef struct mark {
+    bool is_there;
+    bool is_continued; // the next segment begins behind it
+    uint64_t pos;
+    uint64_t seq;
+    uint64_t group; // number of the next group
+    uint8_t chain[AUDIT_SHA_BYTES];
+} mark;
 
 // The head of a record, and whether its bytes are what they were when it was written.
 typedef struct head {
@@ -62,6 +82,7 @@ typedef struct walk {
     size_t buf_cap;
     size_t len;
     header header;
+    mark mark;
     bool begun; // a segment was read
     uint64_t next_seq;
     uint64_t group; // number of the next group
@@ -176,28 +197,88 @@ damaged(walk *w, uint64_t seq, const char *rule, const char *name, uint64_t offs
     return false;
 }
 
+// Whether a note stands at `at` of the header block: 1 there, 0 blank, -1 damaged.
+static int
+find_note(const walk *w, size_t at, size_t len, const char *magic)
+{
+    static const uint8_t blank[MARK_BYTES];
+    const uint8_t *note = w->buf + at;
+
+    if (memcmp(note, blank, len) == 0) {
+        return 0;
+    }
+    return memcmp(note, magic, 8) == 0 &&
+                   number(note + 8, 4) == audit__crc32c(w->header.salt, note + 12, len - 12)
+               ? 1
+               : -1;
+}
+
+static void
+read_notes(walk *w, const segment *s)
+{
+    const uint8_t *note = w->buf + MARK_AT;
+    int found = find_note(w, MARK_AT, MARK_BYTES, "CRBRMARK");
+    int oldest = find_note(w, OLDEST_AT, OLDEST_BYTES, "CRBROLD1");
+
+    w->mark = (mark){.is_there = found > 0,
+                     .is_continued = number(note + 12, 4) == 1,
+                     .pos = number(note + 16, 8),
+                     .seq = number(note + 24, 8),
+                     .group = number(note + 32, 8)};
+    memcpy(w->mark.chain, note + 40, AUDIT_SHA_BYTES);
+    if (found < 0 || oldest < 0 ||
+        (oldest > 0 && number(w->buf + OLDEST_AT + 16, 8) != s->first_seq)) {
+        audit__say(w->a, s->first_seq, "mark", "%s, offset %d: a damaged note", s->name,
+                   found < 0 ? MARK_AT : OLDEST_AT);
+    }
+    if (!w->begun && s->first_seq > 1 && w->header.version > 1 && oldest == 0) {
+        audit__say(w->a, s->first_seq, "beginning",
+                   "the segments before %s are gone, and not by retention", s->name);
+    }
+}
+
+// Whether what no note and no field covers is zero.
+static bool
+is_rest_blank(const walk *w)
+{
+    static const uint8_t zeros[HEADER_BYTES];
+    const uint8_t *b = w->buf;
+    size_t behind_mark = MARK_AT + MARK_BYTES;
+    size_t behind_oldest = OLDEST_AT + OLDEST_BYTES;
+
+    if (w->header.version == 1) {
+        return memcmp(b + 84, zeros, HEADER_BYTES - 84) == 0;
+    }
+    return memcmp(b + 84, zeros, MARK_AT - 84) == 0 &&
+           memcmp(b + behind_mark, zeros, OLDEST_AT - behind_mark) == 0 &&
+           memcmp(b + behind_oldest, zeros, HEADER_BYTES - behind_oldest) == 0;
+}
+
 static bool
 read_header(walk *w, const segment *s)
 {
     const uint8_t *b = w->buf;
-    static const uint8_t zeros[HEADER_BYTES];
 
-    if (w->len < HEADER_BYTES || memcmp(b, "CRBRSEG1", 8) != 0 || number(b + 8, 4) != 1) {
-        return damaged(w, s->first_seq, "segment-header", s->name, 0, "no segment of version 1");
+    if (w->len < HEADER_BYTES || memcmp(b, "CRBRSEG1", 8) != 0) {
+        return damaged(w, s->first_seq, "segment-header", s->name, 0, "no segment");
     }
     if (number(b + 80, 4) != audit__crc32c(0, b, 80)) {
         return damaged(w, s->first_seq, "segment-header", s->name, 80, "wrong checksum");
     }
-    if (memcmp(b + 84, zeros, HEADER_BYTES - 84) != 0) {
-        audit__say(w->a, s->first_seq, "segment-header", "%s: the header's rest is not zero",
-                   s->name);
-    }
-    w->header = (header){.salt = (uint32_t)number(b + 12, 4),
+    w->header = (header){.version = (uint32_t)number(b + 8, 4),
+                         .salt = (uint32_t)number(b + 12, 4),
                          .first_seq = number(b + 16, 8),
                          .group = number(b + 24, 8),
                          .bytes = number(b + 32, 8),
                          .last_at_ms = (int64_t)number(b + 40, 8)};
     memcpy(w->header.chain, b + 48, AUDIT_SHA_BYTES);
+    if (w->header.version < 1 || w->header.version > VERSION_MAX) {
+        return damaged(w, s->first_seq, "segment-header", s->name, 8, "a version nobody knows");
+    }
+    if (!is_rest_blank(w)) {
+        audit__say(w->a, s->first_seq, "segment-header", "%s: the header's rest is not zero",
+                   s->name);
+    }
     if (w->header.first_seq != s->first_seq) {
         return damaged(w, s->first_seq, "segment-header", s->name, 16,
                        "its header belongs to another place");
@@ -206,6 +287,7 @@ read_header(walk *w, const segment *s)
         return damaged(w, s->first_seq, "segment-header", s->name, w->len, "the file is cut off");
     }
     w->len = (size_t)w->header.bytes;
+    read_notes(w, s);
     return true;
 }
 
@@ -429,6 +511,47 @@ check_group(walk *w, const segment *s, size_t from, size_t commit, int64_t *last
     return seq;
 }
 
+// Compares the mark with the place that it speaks of.
+static void
+check_mark(walk *w, const segment *s, size_t at)
+{
+    const mark *m = &w->mark;
+
+    if (m->is_there && m->group == w->group &&
+        (m->pos != at || m->seq + 1 != w->next_seq ||
+         memcmp(m->chain, w->chain, AUDIT_SHA_BYTES) != 0)) {
+        audit__say(w->a, w->next_seq - 1, "mark",
+                   "%s: its mark says record %" PRIu64 ", offset %" PRIu64 " before group %" PRIu64
+                   ", which stands behind record %" PRIu64 " at %zu",
+                   s->name, m->seq, m->pos, m->group, w->next_seq - 1, at);
+    }
+}
+
+// What the mark says of a segment's end.
+static void
+check_end(walk *w, const segment *s, bool is_last)
+{
+    const mark *m = &w->mark;
+
+    if (!m->is_there || w->a->stopped) {
+        return;
+    }
+    if (m->group > w->group) {
+        audit__say(w->a, w->next_seq, "durable",
+                   "%s: records up to %" PRIu64 " were durable, they end with %" PRIu64, s->name,
+                   m->seq, w->next_seq - 1);
+        w->a->stopped = true;
+    } else if (m->is_continued && is_last) {
+        audit__say(w->a, w->next_seq, "segment-gap",
+                   "the segment behind %s, from record %" PRIu64 " on, is missing", s->name,
+                   m->seq + 1);
+        w->a->stopped = true;
+    } else if (m->is_continued && m->group != w->group) {
+        audit__say(w->a, w->next_seq, "mark", "%s goes on behind the end that its mark says",
+                   s->name);
+    }
+}
+
 // Walks one group; false behind the last whole one. *at moves behind it.
 static bool
 read_group(walk *w, const segment *s, bool is_last, size_t *at)
@@ -448,6 +571,7 @@ read_group(walk *w, const segment *s, bool is_last, size_t *at)
     close_group(w, s, *at, commit, &h, last_at_ms);
     w->next_seq = next_seq;
     *at = commit + h.size;
+    check_mark(w, s, *at);
     return true;
 }
 
@@ -455,6 +579,7 @@ static bool
 read_segment(walk *w, size_t index)
 {
     const segment *s = &w->segments[index];
+    bool is_last = index + 1 == w->count;
     size_t at = HEADER_BYTES;
 
     if (!load(w, s->name)) {
@@ -464,8 +589,9 @@ read_segment(walk *w, size_t index)
     if (!read_header(w, s) || !join(w, s)) {
         return true; // said
     }
-    while (read_group(w, s, index + 1 == w->count, &at)) {
+    while (read_group(w, s, is_last, &at)) {
     }
+    check_end(w, s, is_last);
     return true;
 }
 

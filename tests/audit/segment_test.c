@@ -5,6 +5,7 @@
 #define FIRST "0000000000000001.seg"
 #define HEADER 4096u
 #define HEAD 28u
+#define MARK 512u
 #define RELEASED ((uint64_t)1 << 60) // every record
 
 // A segment in memory, and where its records begin.
@@ -72,7 +73,23 @@ reseal(image *m, size_t i)
     (void)rt__record_reseal(m->bytes + m->records[i], group_of(m, i), salt_of(m));
 }
 
-// Makes all checksums and the chain right again.
+// Makes the mark's checksum right again.
+static void
+reseal_mark(image *m)
+{
+    uint32_t crc = rt_crc32c(salt_of(m), (rt_bytes){m->bytes + MARK + 12, 60});
+
+    memcpy(m->bytes + MARK + 8, &crc, 4);
+}
+
+// Takes the mark away, as a power cut may.
+static void
+unmark(image *m)
+{
+    memset(m->bytes + MARK, 0, 72);
+}
+
+// Makes all checksums, the chain and the mark right again.
 static void
 reseal_all(image *m)
 {
@@ -91,6 +108,8 @@ reseal_all(image *m)
             from = at + 64;
         }
     }
+    memcpy(m->bytes + MARK + 40, chain, RT_SHA256_LEN);
+    reseal_mark(m);
 }
 
 // Groups: start and playbooks; then an event and its decision, five times. Records 3+2g and 4+2g,
@@ -172,6 +191,7 @@ test_audit_torn_tail_is_legal_and_told(void **state)
         from = m.records[15];
         to = m.records[17] + HEAD + RT_SHA256_LEN;
         memset(m.bytes + from + cut, cut % 2 == 0 ? 0 : 0xa5, to - from - cut);
+        unmark(&m);
         store(&m);
         audit_kit_run(k);
         CHECK_U64(audit_figures_of(k->audit)->last_seq, 10);
@@ -193,11 +213,80 @@ test_audit_whole_records_of_a_torn_group_are_legal(void **state)
     (void)state;
     load(&m, FIRST);
     memset(m.bytes + m.records[15], 0, 8); // the event is torn; its decision and commit are whole
+    unmark(&m);
     store(&m);
     audit_kit_run(k);
     CHECK_U64(audit_violation_count(k->audit), 0);
     CHECK_U64(audit_figures_of(k->audit)->torn_bytes, m.records[17] + 64 - m.records[15]);
     audit_kit_free(k);
+}
+
+static void
+test_audit_damage_to_what_the_mark_knows_is_found(void **state)
+{
+    image m;
+    audit_kit *k = begin();
+    uint64_t older[5];
+
+    (void)state;
+    load(&m, FIRST);
+    memset(m.bytes + m.records[15], 0, 8);
+    store(&m);
+    audit_kit_found(k, "durable", 11);
+
+    // an older mark, as a power cut may leave it, promises less
+    k = audit_kit_new(0);
+    audit_kit_begin(k);
+    load(&m, FIRST);
+    memcpy(older, m.bytes + MARK, sizeof(older));
+    rt_free(m.bytes);
+    (void)audit_kit_any(k);
+    audit_kit_commit(k);
+    rt_journal_close(k->journal);
+    k->journal = NULL;
+    load(&m, FIRST);
+    memcpy(m.bytes + MARK, older, sizeof(older)); // all but the chain
+    memcpy(m.bytes + MARK + 40, m.bytes + m.records[2] + HEAD, RT_SHA256_LEN);
+    memset(m.bytes + m.records[3], 0, 8);
+    store(&m);
+    audit_kit_fine(k);
+}
+
+static void
+test_audit_mark_of_another_place_or_damaged_is_found(void **state)
+{
+    const struct {
+        size_t at;
+        bool resealed;
+    } flips[] = {{0, false}, {8, false}, {20, false}, {16, true}, {24, true}, {40, true}};
+    image m;
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(flips); i++) {
+        audit_kit *k = begin();
+
+        load(&m, FIRST);
+        m.bytes[MARK + flips[i].at] ^= 1;
+        if (flips[i].resealed) {
+            reseal_mark(&m);
+        }
+        store(&m);
+        audit_kit_found(k, "mark", flips[i].resealed ? 12 : 1);
+    }
+}
+
+static void
+test_audit_missing_last_segment_is_found(void **state)
+{
+    audit_kit *k = begin();
+    image m;
+
+    (void)state;
+    load(&m, FIRST);
+    m.bytes[MARK + 12] = 1; // it goes on in a segment that is not there
+    reseal_mark(&m);
+    store(&m);
+    audit_kit_found(k, "segment-gap", 13);
 }
 
 static void
@@ -412,6 +501,21 @@ test_audit_missing_segment_is_found(void **state)
 }
 
 static void
+test_audit_missing_first_segment_is_found(void **state)
+{
+    uint64_t firsts[16];
+    size_t count = 0;
+    audit_kit *k = long_journal(0, 64 << 20, 0, firsts, &count);
+
+    (void)state;
+    CHECK_OK(rt_file_remove(AUDIT_KIT_DIR "/" FIRST));
+    audit_kit_run(k);
+    CHECK_CSTR(audit_violation_at(k->audit, 0)->rule, "beginning");
+    CHECK_U64(audit_violation_at(k->audit, 0)->seq, firsts[1]);
+    audit_kit_free(k);
+}
+
+static void
 test_audit_torn_group_before_the_last_segment_is_found(void **state)
 {
     uint64_t firsts[16];
@@ -442,6 +546,9 @@ main(void)
         cmocka_unit_test(test_audit_header_is_checked_to_its_last_byte),
         cmocka_unit_test(test_audit_torn_tail_is_legal_and_told),
         cmocka_unit_test(test_audit_whole_records_of_a_torn_group_are_legal),
+        cmocka_unit_test(test_audit_damage_to_what_the_mark_knows_is_found),
+        cmocka_unit_test(test_audit_mark_of_another_place_or_damaged_is_found),
+        cmocka_unit_test(test_audit_missing_last_segment_is_found),
         cmocka_unit_test(test_audit_wrong_chain_is_found),
         cmocka_unit_test(test_audit_rewritten_record_breaks_the_chain),
         cmocka_unit_test(test_audit_wrong_number_is_found),
@@ -452,6 +559,7 @@ main(void)
         cmocka_unit_test(test_audit_chain_goes_over_segments),
         cmocka_unit_test(test_audit_recycled_beginning_is_judged_by_the_rest),
         cmocka_unit_test(test_audit_missing_segment_is_found),
+        cmocka_unit_test(test_audit_missing_first_segment_is_found),
         cmocka_unit_test(test_audit_torn_group_before_the_last_segment_is_found),
     };
 
