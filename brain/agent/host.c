@@ -21,7 +21,11 @@
 //
 // Records arrive before they are durable, so that thinking and syncing overlap. A cut therefore
 // waits until the brain says that everything applied is in the journal (`committed`): a state that
-// knows more than the journal could never be brought back in line with it.
+// knows more than the journal could never be brought back in line with it. For the same reason a
+// host whose link breaks while it knows more than is known to be durable forgets all of it and
+// goes back to its last cut: the brain may have died, and what comes back gives the same numbers
+// to other records. A host that lived through that with its state in memory would pass over the
+// new records and answer them with what it had said about the lost ones.
 //
 // Cuts: rows, positions, the playbook set and unconfirmed answers go into one cut of the store, so
 // a host that was killed comes back with state and answers that belong together. A cut runs on the
@@ -52,7 +56,8 @@ struct br_host {
     rt_loop *loop;
     rt_str name;
     const rt_catalog *catalog;
-    rt_kv *kv; // NULL: memory only
+    br_runner_config config; // for opening the state anew
+    rt_kv *kv;               // NULL: memory only
     rt_store *store;
     br_runner *runner;
     br_unconfirmed *unconfirmed;
@@ -76,6 +81,7 @@ struct br_host {
     bool is_cut_due;
     bool is_cut_armed; // cut_timer runs
     int64_t cut_every_ms;
+    bool is_doubtful; // its state may reflect records that are gone: no hello before the reload
     int64_t cut_began_us;
     int64_t cut_rest_us; // no cut before
     bool is_health_due;  // the next answer carries the agents' states
@@ -192,6 +198,17 @@ send_hello(br_host *host)
     send(host, &msg_hello_def, &hello);
 }
 
+static void
+say_hello(br_host *host)
+{
+    host->is_health_due = true;
+    host->is_health_news = true;
+    host->is_malformed_told = false;
+    rt_log_info("host-up", "host=%.*s applied=%llu unconfirmed=%zu", RT_STR_ARG(host->name),
+                (unsigned long long)host->applied, br_unconfirmed_count(host->unconfirmed));
+    send_hello(host);
+}
+
 // Keeps what was answered until the brain confirms it.
 static void
 keep_answers(br_host *host, const msg_answers *answers)
@@ -287,6 +304,78 @@ on_health(void *user)
     send_answers(host, &answers);
 }
 
+// --- the state ---
+
+static rt_err
+open_state(br_host *host)
+{
+    br_runner_config runner = host->config;
+    rt_table *table = NULL;
+    rt_err err = RT_OK;
+
+    if (host->kv == NULL) {
+        host->store = rt_store_open_memory();
+    } else {
+        err = rt_store_open(host->kv, &host->store);
+    }
+    if (err == RT_OK) {
+        err = rt_store_table(host->store, BR__TABLE_HOST, "host", &table);
+    }
+    if (err == RT_OK) {
+        err = br_unconfirmed_open(table, &host->unconfirmed);
+    }
+    if (err == RT_OK) {
+        runner.store = host->store;
+        err = br_runner_new(&runner, &host->runner);
+    }
+    if (err == RT_OK) {
+        host->applied = rt_store_applied(host->store);
+        host->answered = host->applied;
+    }
+    return err;
+}
+
+static void
+close_state(br_host *host)
+{
+    br_runner_free(host->runner);
+    host->runner = NULL;
+    br_unconfirmed_free(host->unconfirmed);
+    host->unconfirmed = NULL;
+    if (host->store != NULL) {
+        rt_store_close(host->store);
+    }
+    host->store = NULL;
+}
+
+// Goes back to the last cut, when no cut is being written any more.
+static void
+reload(br_host *host)
+{
+    uint64_t applied = host->applied;
+    rt_err err = RT_OK;
+
+    if (!host->is_doubtful || host->is_cutting || host->is_stopped) {
+        return;
+    }
+    host->is_doubtful = false;
+    rt_timer_stop(host->poll_timer);
+    close_state(host);
+    err = open_state(host);
+    if (err != RT_OK) { // it was readable at the start: nothing here can mend that
+        rt_log_error("host-not-reloaded", "host=%.*s err=%s detail=\"%s\", it stands still",
+                     RT_STR_ARG(host->name), rt_err_name(err), rt_err_detail());
+        host->is_stopped = true;
+        return;
+    }
+    rt_log_info("host-reloaded", "host=%.*s applied=%llu was=%llu committed=%llu",
+                RT_STR_ARG(host->name), (unsigned long long)host->applied,
+                (unsigned long long)applied, (unsigned long long)host->committed);
+    if (host->is_up) {
+        say_hello(host);
+    }
+}
+
 static void
 on_cut_done(void *user, rt_err err)
 {
@@ -300,6 +389,7 @@ on_cut_done(void *user, rt_err err)
                      RT_STR_ARG(host->name), rt_err_name(err));
         arm_cut(host);
     }
+    reload(host);
 }
 
 static void
@@ -470,12 +560,9 @@ on_up(void *user)
         return;
     }
     host->is_up = true;
-    host->is_health_due = true;
-    host->is_health_news = true;
-    host->is_malformed_told = false;
-    rt_log_info("host-up", "host=%.*s applied=%llu unconfirmed=%zu", RT_STR_ARG(host->name),
-                (unsigned long long)host->applied, br_unconfirmed_count(host->unconfirmed));
-    send_hello(host);
+    if (!host->is_doubtful) { // else the reload says it
+        say_hello(host);
+    }
 }
 
 static void
@@ -489,47 +576,12 @@ on_down(void *user)
     if (!host->is_stopped) {
         rt_log_warn("host-down", "host=%.*s applied=%llu, dialling again", RT_STR_ARG(host->name),
                     (unsigned long long)host->applied);
+        host->is_doubtful = host->applied > host->committed;
+        reload(host);
     }
 }
 
 // --- life ---
-
-static rt_err
-open_store(br_host *host, const br_host_config *config)
-{
-    rt_err err = RT_OK;
-
-    if (config->dir == NULL) {
-        host->store = rt_store_open_memory();
-        return RT_OK;
-    }
-    err = rt_kv_open(config->dir, config->map_bytes, &host->kv);
-    return err == RT_OK ? rt_store_open(host->kv, &host->store) : err;
-}
-
-static rt_err
-open_state(br_host *host, const br_host_config *config)
-{
-    br_runner_config runner = config->runner;
-    rt_table *table = NULL;
-    rt_err err = open_store(host, config);
-
-    if (err == RT_OK) {
-        err = rt_store_table(host->store, BR__TABLE_HOST, "host", &table);
-    }
-    if (err == RT_OK) {
-        err = br_unconfirmed_open(table, &host->unconfirmed);
-    }
-    if (err == RT_OK) {
-        runner.store = host->store;
-        err = br_runner_new(&runner, &host->runner);
-    }
-    if (err == RT_OK) {
-        host->applied = rt_store_applied(host->store);
-        host->answered = host->applied;
-    }
-    return err;
-}
 
 static rt_err
 dial(br_host *host, const char *url)
@@ -567,7 +619,11 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
     host->outbox_last = &host->outbox_first;
     host->is_health_due = true;
     rt_mpw_init(&host->out, MESSAGE_BYTES_MAX);
-    err = open_state(host, config);
+    host->config = config->runner;
+    err = config->dir == NULL ? RT_OK : rt_kv_open(config->dir, config->map_bytes, &host->kv);
+    if (err == RT_OK) {
+        err = open_state(host);
+    }
     if (err == RT_OK) {
         host->poll_timer = rt_timer_new(loop, on_poll, host);
         host->health_timer = rt_timer_new(loop, on_health, host);
@@ -615,11 +671,7 @@ br_host_free(br_host *host)
     rt_timer_free(host->health_timer);
     rt_timer_free(host->cut_timer);
     empty_outbox(host);
-    br_runner_free(host->runner);
-    br_unconfirmed_free(host->unconfirmed);
-    if (host->store != NULL) {
-        rt_store_close(host->store);
-    }
+    close_state(host);
     if (host->kv != NULL) {
         rt_kv_close(host->kv);
     }

@@ -7,8 +7,9 @@
 //   brain → records … (first the tail of the journal after applied_seq, then live batches)
 //   host → answers after each batch, with upto_seq
 // When the link comes up again the host sends hello anew and the brain re-feeds from applied_seq,
-// so nothing depends on a message having arrived. State is saved in cuts together with the answers
-// the brain has not confirmed (above decided_seq), which hello repeats.
+// so nothing depends on a message having arrived; what was applied and is not known to be durable
+// is forgotten when the link breaks, for the brain may come back without it. State is saved in cuts
+// together with the answers the brain has not confirmed (above decided_seq), which hello repeats.
 //
 // A message of the link is one bare rt_msg: hello and answers from the host, records from the
 // brain. A brain that refuses a hello sends one msgpack string instead, the reason, which the host

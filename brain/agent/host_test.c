@@ -11,7 +11,7 @@
 #define URL "inproc://host_test"
 #define DIR "host_test/state"
 #define MAP_BYTES (1u << 24)
-#define ANSWERS_MAX 512
+#define ANSWERS_MAX 1024
 #define LOG_MAX 8192
 #define MESSAGE_MAX (1 << 20)
 #define CUT_EVERY_MS 100
@@ -91,6 +91,7 @@ typedef struct fixture {
     size_t kept_count;
     rt_mpw out;
     rt_text log;
+    bool is_cutting_link; // at the next answer
     uint64_t uncommitted; // how many of the records sent last are not durable yet
 } fixture;
 
@@ -107,6 +108,10 @@ on_parcel(void *user, rt_parcel *parcel, rt_bytes body)
     } else {
         CHECK_TRUE(f->count < ANSWERS_MAX);
         CHECK_OK(rt_msg_decode(&msg_answers_def, &mp, f->arena, &f->answers[f->count++]));
+    }
+    if (f->is_cutting_link) {
+        f->is_cutting_link = false;
+        sim_net_cut(URL);
     }
     if (f->is_keeping) {
         CHECK_TRUE(f->kept_count < ANSWERS_MAX);
@@ -251,6 +256,14 @@ feed(fixture *f, uint64_t first, uint64_t last, uint64_t decided)
     CHECK_TRUE(sim_run_until_idle(SETTLE_MS));
 }
 
+static void
+feed_many(fixture *f, uint64_t first, uint64_t last, uint64_t decided)
+{
+    for (; first <= last; first += 32) {
+        feed(f, first, RT_MIN(first + 31, last), decided);
+    }
+}
+
 static const msg_answers *
 last_answers(const fixture *f)
 {
@@ -369,6 +382,70 @@ test_host_after_broken_link_repeats_unconfirmed_answers(void **state)
     CHECK_U64(br_host_hash(f->host), hash);
     feed(f, 6, 6, 5);
     CHECK_INT(answer_seq(last_answers(f)->answers, 0), 6);
+}
+
+// The brain may have died with records that were not durable; the next one gives their numbers to
+// others.
+static void
+test_host_after_broken_link_forgets_what_the_journal_may_have_lost(void **state)
+{
+    fixture *f = *state;
+    uint64_t durable = 0;
+
+    start_host(f, DIR);
+    feed(f, 1, 3, 3);
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    durable = br_host_hash(f->host);
+    f->uncommitted = 2;
+    feed(f, 4, 5, 3);
+    CHECK_TRUE(br_host_hash(f->host) != durable);
+    sim_net_cut(URL);
+    sim_advance_ms(1000);
+    CHECK_INT(f->hello_count, 2);
+    CHECK_INT(f->hello.applied_seq, 3);
+    CHECK_INT(f->hello.answers.count, 0);
+    CHECK_U64(br_host_hash(f->host), durable);
+    f->uncommitted = 0;
+    feed(f, 4, 4, 3);
+    CHECK_INT(last_answers(f)->answers.count, 1);
+    CHECK_INT(answer_seq(last_answers(f)->answers, 0), 4);
+}
+
+// The link breaks at every millisecond around a cut, also while one is being written: what is on
+// disk then is neither the old state nor the new one.
+static void
+test_host_whose_link_breaks_around_a_cut_comes_to_the_same_state(void **state)
+{
+    fixture *f = *state;
+    uint64_t hash = 0;
+    uint64_t seq = 0;
+
+    sim_net_set_faults((sim_net_faults){.delay_min_us = 20, .delay_max_us = 20});
+    start_host(f, DIR);
+    for (int ms = 0; ms < CUT_EVERY_MS + 10; ms++) {
+        f->uncommitted = 0;
+        feed_many(f, f->hello.applied_seq + 1, seq, seq);
+        send_batch(f, seq + 1, seq + 1, seq);
+        seq++;
+        sim_advance_ms(ms);
+        f->uncommitted = 1;
+        f->is_cutting_link = true;
+        send_batch(f, seq + 1, seq + 1, seq); // will be another record
+        sim_advance_ms(1000);
+        CHECK_TRUE(f->hello.applied_seq <= seq);
+    }
+    f->uncommitted = 0;
+    feed_many(f, f->hello.applied_seq + 1, seq + 1, seq);
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    hash = br_host_hash(f->host);
+    kill_host(f);
+    start_host(f, DIR);
+    CHECK_INT(f->hello.applied_seq, seq + 1);
+    CHECK_U64(br_host_hash(f->host), hash);
+    kill_host(f);
+    start_host(f, NULL); // never had a broken link
+    feed_many(f, 1, seq + 1, seq);
+    CHECK_U64(br_host_hash(f->host), hash);
 }
 
 static void
@@ -643,6 +720,8 @@ main(void)
         HOST_TEST(test_host_ignores_records_it_has_applied),
         HOST_TEST(test_host_sync_ping_gives_the_state_hash),
         HOST_TEST(test_host_after_broken_link_repeats_unconfirmed_answers),
+        HOST_TEST(test_host_after_broken_link_forgets_what_the_journal_may_have_lost),
+        HOST_TEST(test_host_whose_link_breaks_around_a_cut_comes_to_the_same_state),
         HOST_TEST(test_host_full_link_keeps_messages_in_order),
         HOST_TEST(test_host_names_late_agent_and_answers_for_it_later),
         HOST_TEST(test_host_poison_record_is_reported_as_failure),
