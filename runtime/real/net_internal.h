@@ -16,7 +16,9 @@ struct nng_msg;
 
 #define RT__NET_URL_MAX 256
 #define RT__NET_RECONNECT_MIN_MS 100
-#define RT__NET_RECONNECT_MAX_MS 10000
+// Loopback only, so nobody is overrun; a brain that was restarted keeps its doors shut until its
+// hosts are back, and each failed try doubles the pause.
+#define RT__NET_RECONNECT_MAX_MS 1000
 
 // rt__net_err translates an nng code and records it in the detail.
 //   errors    RT_EBUSY RT_EINVAL RT_ECLOSED RT_EUNREACH RT_ETIMEOUT RT_ENOMEM RT_ELIMIT RT_EIO

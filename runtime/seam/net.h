@@ -86,7 +86,7 @@ typedef struct rt_link_events {
 // rt_link_listen waits for one peer at the address (inproc:// or loopback tcp://).
 rt_err rt_link_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_link_events events,
                       rt_link **ret_link) RT_MUST_USE;
-// rt_link_dial connects to the address, again and again until it is there (100 ms .. 10 s).
+// rt_link_dial connects to the address, again and again until it is there (100 ms .. 1 s).
 rt_err rt_link_dial(rt_loop *loop, const char *url, rt_net_limits limits, rt_link_events events,
                     rt_link **ret_link) RT_MUST_USE;
 // rt_link_send queues one message (copied). RT_EFULL when inflight_max messages wait to leave,
