@@ -509,6 +509,13 @@ br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *use
 }
 
 void
+br_brain_hang_up(br_brain *brain)
+{
+    br__intake_refuse(brain);
+    br__control_hang_up(brain);
+}
+
+void
 br_brain_free(br_brain *brain)
 {
     if (brain == NULL) {

@@ -85,6 +85,9 @@ rt_err br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
 // saves the state and then calls on_stopped.
 void br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user),
                    void *user);
+// br_brain_hang_up answers whoever still waits at the control door and removes its socket; for a
+// process that ends without br_brain_free. Nothing may run on the loop afterwards.
+void br_brain_hang_up(br_brain *brain);
 // br_brain_free releases it after it stopped.
 void br_brain_free(br_brain *brain);
 // br_brain_reload_playbooks reads the playbook directory again; the old set stays live when the new

@@ -290,6 +290,21 @@ br__control_tails(br_brain *brain)
 }
 
 void
+br__control_hang_up(br_brain *brain)
+{
+    br_control *control = brain->control;
+    if (control == NULL || brain->ctl == NULL) {
+        return;
+    }
+    br__jobs_refuse(control);
+    br__tails_free(control);
+    br__promises_free(control);
+    br__hashings_free(control);
+    rt_ctl_close(brain->ctl);
+    brain->ctl = NULL;
+}
+
+void
 br__control_close(br_brain *brain)
 {
     br_control *control = brain->control;

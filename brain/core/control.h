@@ -90,6 +90,9 @@ void br__ask_memory(const br_ask *ask);
 void br__ask_scan(const br_ask *ask);
 void br__ask_explain(const br_ask *ask);
 void br__jobs_free(br_control *control);
+// br__jobs_refuse ends the calls of jobs still running and leaves their threads alone, for a
+// process that ends right after: a long journal must not hold it up.
+void br__jobs_refuse(br_control *control);
 
 // --- control_follow.c: br__ask_follow, the journal as it grows ---
 void br__ask_follow(const br_ask *ask);

@@ -148,12 +148,23 @@ br__job_filter(const br_ask *ask, br_job *job)
 }
 
 void
+br__jobs_refuse(br_control *control)
+{
+    for (br_job *job = control->jobs; job != NULL; job = job->next) {
+        if (job->call != NULL) {
+            br__refuse(control, job->call, RT_ECLOSED, NULL, "the brain is stopping");
+            job->call = NULL;
+        }
+    }
+}
+
+void
 br__jobs_free(br_control *control)
 {
+    br__jobs_refuse(control);
     while (control->jobs != NULL) {
         br_job *job = control->jobs;
         rt_thread_join(job->thread);
-        br__refuse(control, job->call, RT_ECLOSED, NULL, "the brain is stopping");
         unlink_job(job);
         free_job(job);
     }

@@ -5,7 +5,7 @@
 // ahead). Its answer goes out after the commit that makes its last event durable.
 #include <stdio.h>
 
-#include "brain/core/internal.h"
+#include "brain/core/control.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/civil.h"
@@ -545,6 +545,31 @@ br__intake_pause(br_brain *brain, bool paused)
     }
 }
 
+// What was published through the control door and is not durable: its caller is told, since for him
+// nothing but an answer ends the call.
+static void
+refuse_calls(br_brain *brain, br_delivery *list)
+{
+    for (; list != NULL; list = list->next) {
+        if (list->call != NULL) {
+            br__refuse(brain->control, list->call, RT_ECLOSED,
+                       "publish it again: under the same id it counts once",
+                       "the brain stopped before this was durable");
+            list->call = NULL;
+        }
+    }
+}
+
+void
+br__intake_refuse(br_brain *brain)
+{
+    refuse_calls(brain, brain->current);
+    refuse_calls(brain, brain->done_first);
+    for (size_t i = 0; i < BR_LANES; i++) {
+        refuse_calls(brain, brain->lanes[i].first);
+    }
+}
+
 static void
 free_list(br_delivery *list)
 {
@@ -560,6 +585,7 @@ free_list(br_delivery *list)
 void
 br__intake_free(br_brain *brain)
 {
+    br__intake_refuse(brain);
     free_list(brain->current);
     free_list(brain->done_first);
     free_list(brain->spare);

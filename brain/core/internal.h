@@ -250,7 +250,10 @@ void br__intake_deliver(br_brain *brain, rt_request *request, rt_parcel *parcel,
 void br__intake_acknowledge(br_brain *brain);
 // br__intake_pause stops or resumes the doors.
 void br__intake_pause(br_brain *brain, bool paused);
-// br__intake_free releases what waits, unanswered.
+// br__intake_refuse tells brainctl's callers that what they published will not be taken; producers
+// at the other doors find out by the end of their connection.
+void br__intake_refuse(br_brain *brain);
+// br__intake_free releases what waits, producers unanswered.
 void br__intake_free(br_brain *brain);
 
 // --- hosts.c ---
@@ -321,6 +324,8 @@ void br__control_tails(br_brain *brain);
 void br__control_tick(br_brain *brain);
 bool br__control_waits(const br_brain *brain);
 void br__control_close(br_brain *brain);
+// br__control_hang_up ends all calls and removes the socket, without waiting for reads under way.
+void br__control_hang_up(br_brain *brain);
 // br__control_published ends an `events.publish` call with the delivery's answer.
 void br__control_published(rt_ctl_call *call, rt_bytes reply);
 

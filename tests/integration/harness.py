@@ -21,7 +21,7 @@ import mp
 
 SOURCE = os.environ.get("CEREBRO_SOURCE") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
-BUILD = os.environ.get("CEREBRO_BUILD") or os.path.join(SOURCE, "build")
+BUILD = os.path.abspath(os.environ.get("CEREBRO_BUILD") or os.path.join(SOURCE, "build"))
 PACKS = [os.path.join(SOURCE, "config/packs/core"), os.path.join(SOURCE, "config/packs/logistics")]
 START_SECONDS = 30
 EXIT_SKIPPED = 77
@@ -93,7 +93,8 @@ class Brain:
 
     def __init__(self, config=None, sets=(), packs=None, playbooks=None):
         self.dir = tempfile.mkdtemp(prefix="cerebro-test-")
-        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
+        self.kept = False
+        atexit.register(self._remove)
         self.data = os.path.join(self.dir, "data")
         self.log_path = os.path.join(self.dir, "braind.log")
         self.config_path = os.path.join(self.dir, "brain.yaml")
@@ -105,9 +106,18 @@ class Brain:
         self.playbooks = playbooks or os.path.join(SOURCE, "playbooks")
         self.sets = list(sets)
         self.process = None
+        self.agents = []  # processes of hosts outside
         self.log_at = 0
         with open(self.config_path, "w") as f:
             f.write(config or 'tenants:\n  - {id: 1, name: demo, utc_offset: "-05:00"}\n')
+
+    def keep(self):
+        """Leaves its directory behind, for somebody to look at."""
+        self.kept = True
+
+    def _remove(self):
+        if not self.kept:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def settings(self):
         """Flags that every program reading this daemon's configuration takes."""
@@ -155,6 +165,21 @@ class Brain:
         self.launch()
         self.wait_ready()
         return self
+
+    def start_with_agent(self, host):
+        """Starts it with the process of a host outside; waits for its doors."""
+        self.launch()
+        with open(self.log_path + "." + host, "ab") as f:
+            self.agents.append(spawn([AGENT, "--host", host] + self.settings(), stdout=f, stderr=f))
+        self.wait_ready()
+        return self
+
+    def end_agents(self):
+        """Kills the processes of hosts outside."""
+        for process in self.agents:
+            process.kill()
+            process.wait()
+        self.agents = []
 
     def kill(self):
         """Kills it as a power cut would, for the process."""

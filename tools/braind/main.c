@@ -248,6 +248,9 @@ run(daemon_state *d)
         return exit_code(err);
     }
     rt_loop_run(d->loop);
+    // also after a door that could not be opened or an agent that did not start: no socket is left
+    // behind, nobody waits for an answer that will not come
+    br_brain_hang_up(d->brain);
     if (d->inside.err == RT_OK) {
         rt_wake_send(d->inside.stop);
         rt_thread_join(d->agents_thread);
