@@ -36,6 +36,7 @@ mark_of(const br__compiler *c, br__span span)
     uintptr_t source = (uintptr_t)c->source.ptr;
     rt_mark mark = {.line = 1, .column = 1, .length = 0};
 
+    RT_ASSERT(span.pos <= c->source.len && span.len <= c->source.len - span.pos);
     if (c->where != NULL) {
         bool is_view = source >= text && source <= text + c->where->text.len;
 

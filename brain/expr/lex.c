@@ -291,6 +291,7 @@ lex_string(lexer *l, size_t start, bool is_raw)
     l->at += width;
     while (!is_at_quote(l, quote, width)) {
         char c = peek(l, 0);
+        size_t at = l->at;
 
         if (l->at >= l->source.len || (width == 1 && (c == '\n' || c == '\r'))) {
             br__report(l->c, BR__SYNTAX, span_of(start, l->at - start), NULL,
@@ -301,8 +302,8 @@ lex_string(lexer *l, size_t start, bool is_raw)
             to[len++] = c;
             l->at++;
         } else if (!lex_escape(l, to, &len)) {
-            br__report(l->c, BR__SYNTAX, span_of(l->at, 2), "write \\\\ for a backslash",
-                       "unknown escape in a text");
+            br__report(l->c, BR__SYNTAX, span_of(at, RT_MIN((size_t)2, l->source.len - at)),
+                       "write \\\\ for a backslash", "unknown escape in a text");
             return false;
         }
     }

@@ -102,9 +102,9 @@ set_attribute(br_touch *touch, const rt_node *node, rt_diag *diag)
                     RT_STR_ARG(node->key));
         return;
     }
-    if (touch->entity->attributes[index].kind != RT_KIND_STR) {
+    if (touch->entity->attributes[index].kind != RT_KIND_STR || node->kind != RT_NODE_SCALAR) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B1206", node->mark, NULL,
-                    "only text attributes can be set by an event type");
+                    "an event type sets text attributes only, each to one text");
         return;
     }
     touch->set[index] = RT_TEXT(node->text);

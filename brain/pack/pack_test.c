@@ -100,6 +100,7 @@ test_pack_bad_sets_are_named_with_their_place(void **state)
     (void)state;
     check_bad_sets("box.made: {color: red}", "6:18", "B1205");
     check_bad_sets("box.made: {weight: 3}", "6:26", "B1206");
+    check_bad_sets("box.made: {colour: [red]}", "6:26", "B1206");
     check_bad_sets("box.mode: {colour: red}", "6:7", "B1207");
 }
 

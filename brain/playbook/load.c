@@ -158,7 +158,7 @@ load_arg(const loading *l, br_step *step, const rt_node *node, const br_expr_env
 static void
 load_args(const loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
-    const rt_node *args = rt_node_get(node, "args");
+    const rt_node *args = get_of_kind(l, node, "args", RT_NODE_MAP, "{name: value}");
     for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
         load_arg(l, step, a, env);
     }
@@ -228,10 +228,10 @@ load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_
     step->action = action;
     step->value = rt_node_f64(node, "value", 0, -1, 1, l->diag);
     step->cost_cop = rt_node_i64(node, "cost_cop", 0, 0, 1000000000000, l->diag);
-    const rt_node *target = rt_node_get(node, "target");
-    if (target == NULL) {
+    const rt_node *target = get_of_kind(l, node, "target", RT_NODE_SCALAR, "a text");
+    if (rt_node_get(node, "target") == NULL) {
         complain_missing(l, node, "target", "for example target: ${event.subject}");
-    } else {
+    } else if (target != NULL) {
         // findings are in diag
         RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
         check_target(l, action, target);

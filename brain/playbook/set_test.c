@@ -126,6 +126,9 @@ test_set_values_of_a_wrong_shape_are_named(void **state)
         {HEAD DO VERIFY "escalate: help\n", "9:11", "B2024"},
         {HEAD "throttle: 1h\n" DO, "4:11", "B2024"},
         {HEAD "do: alert_operator\n", "4:5", "B2024"},
+        {HEAD "do:\n  - {action: alert_operator, target: {event.subject}, args: {text: a}}\n",
+         "5:38", "B2024"},
+        {HEAD "do:\n  - {action: alert_operator, target: a, args: text}\n", "5:47", "B2024"},
         {HEAD "do: []\n", "1:1", "B2010"},
     };
 

@@ -99,6 +99,62 @@ rt_diag_source(rt_diag *diag, const char *file, rt_str text)
     };
 }
 
+static bool
+starts_character(char c)
+{
+    return ((uint8_t)c & 0xc0) != 0x80;
+}
+
+// Whether the bytes of one character may go to a terminal: no control character (C1 in its two
+// bytes too), and UTF-8.
+static bool
+is_visible(rt_str character)
+{
+    uint8_t first = (uint8_t)character.ptr[0];
+
+    if (character.len == 1 && (first < 0x20 || first == 0x7f)) {
+        return false;
+    }
+    if (character.len == 2 && first == 0xc2 && (uint8_t)character.ptr[1] < 0xa0) {
+        return false;
+    }
+    return rt_utf8_valid(character);
+}
+
+// Views the character that begins at `at`, up to the next that begins.
+static rt_str
+character_at(const char *at, const char *end)
+{
+    const char *next = at + 1;
+
+    while (next < end && !starts_character(*next)) {
+        next++;
+    }
+    return (rt_str){at, (size_t)(next - at)};
+}
+
+// Replaces what a terminal must not be given: names in a message may be quoted from anywhere, and
+// "%.40s" may have cut one inside a character.
+static void
+make_visible(char *text)
+{
+    const char *end = text + strlen(text);
+    char *to = text;
+
+    for (const char *at = text; at < end;) {
+        rt_str c = character_at(at, end);
+
+        if (is_visible(c)) {
+            memmove(to, c.ptr, c.len);
+            to += c.len;
+        } else {
+            *to++ = *at == '\n' ? '\n' : '?';
+        }
+        at += c.len;
+    }
+    *to = '\0';
+}
+
 // Copies as much as fits and never leaves half a UTF-8 character at the end.
 static void
 copy_bounded(char *to, size_t cap, const char *from)
@@ -144,8 +200,10 @@ rt_diag_add(rt_diag *diag, rt_severity severity, const char *code, rt_mark mark,
     va_start(args, fmt);
     (void)vsnprintf(message, sizeof(message), fmt, args);
     va_end(args);
+    make_visible(message);
     copy_bounded(f->message, sizeof(f->message), message);
     copy_bounded(f->help, sizeof(f->help), help != NULL ? help : "");
+    make_visible(f->help);
 }
 
 size_t
@@ -201,12 +259,6 @@ find_line(const source *src, uint32_t number, rt_str *ret_line)
     return true;
 }
 
-static bool
-starts_character(char c)
-{
-    return ((uint8_t)c & 0xc0) != 0x80;
-}
-
 static size_t
 count_characters(rt_str text)
 {
@@ -218,21 +270,22 @@ count_characters(rt_str text)
     return count;
 }
 
-// Appends the characters first..last-1 of a line, safe for a terminal.
+// Appends the characters first..last-1 of a line, safe for a terminal: one "?" for each that is
+// not.
 static void
 put_visible(rt_text *out, rt_str line, size_t first, size_t last)
 {
+    const char *end = line.ptr + line.len;
     size_t at = 0; // character that follows
 
-    for (size_t i = 0; i < line.len; i++) {
-        char c = line.ptr[i];
+    for (const char *from = line.ptr; from < end;) {
+        rt_str c = character_at(from, end);
 
-        at += starts_character(c) ? 1 : 0;
+        at += starts_character(*from) ? 1 : 0; // else no character begins: a line of broken UTF-8
         if (at > first && at <= last) {
-            bool is_control = ((uint8_t)c < 0x20 && c != '\t') || c == 0x7f;
-
-            rt_text_put(out, is_control ? "?" : &c, 1);
+            rt_text_str(out, is_visible(c) ? c : *from == '\t' ? RT_STR("\t") : RT_STR("?"));
         }
+        from += c.len;
     }
 }
 

@@ -95,6 +95,23 @@ test_diag_render_long_line_shows_the_part_around(void **state)
 }
 
 static void
+test_diag_render_keeps_a_terminal_safe(void **state)
+{
+    fixture *f = *state;
+
+    // a byte that is no UTF-8, a C1 control (CSI) and an escape, in the file and in a name quoted
+    rt_diag_source(f->diag, "a.yaml", RT_STR("k\xff\xc3y: \xc2\x9b\x1b[2J\t\xc3\xa9"));
+    rt_diag_add(f->diag, RT_SEVERITY_ERROR, "B2001", (rt_mark){1, 1, 3}, "\x1b[1m",
+                "key '%s' and '%.1s'", "\xc2\x9b\xff\r", "\xc3\xa9");
+    rt_diag_render(f->diag, &f->out);
+
+    CHECK_STR(rt_text_view(&f->out), "a.yaml:1:1: error[B2001]: key '?\?\?' and '?'\n"
+                                     "     1 | k?\?y: ?\?[2J\t\xc3\xa9\n"
+                                     "       | ^^^\n"
+                                     "       = help: ?[1m\n");
+}
+
+static void
 test_diag_findings_keep_their_own_source(void **state)
 {
     fixture *f = *state;
@@ -192,6 +209,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_diag_render_long_line_shows_the_part_around, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_diag_render_keeps_a_terminal_safe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_diag_findings_keep_their_own_source, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_diag_past_the_maximum_only_counts, set_up, tear_down),

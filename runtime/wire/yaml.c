@@ -195,6 +195,8 @@ add_node(builder *b, rt_node_kind kind, const yaml_event_t *event)
     }
     b->node_count++;
     node->kind = kind;
+    node->text = RT_STR(""); // whoever reads a list as a text gets an empty one, no NULL
+    node->raw = RT_STR("");
     node->mark = event_mark(event);
     attach(b, node);
     return node;
@@ -288,19 +290,13 @@ refuse_properties(builder *b, const yaml_event_t *event, const yaml_char_t *anch
 static void
 on_alias(builder *b, const yaml_event_t *event)
 {
-    rt_node *node = NULL;
-
     rt_diag_add(b->diag, RT_SEVERITY_ERROR, CODE_REFUSED, event_mark(event), "write the value out",
                 "aliases (*%.40s) are not supported", (const char *)event->data.alias.anchor);
     if (is_at_key(b)) {
         b->is_over = true;
         return;
     }
-    node = add_node(b, RT_NODE_SCALAR, event);
-    if (node != NULL) {
-        node->text = RT_STR("");
-        node->raw = RT_STR("");
-    }
+    (void)add_node(b, RT_NODE_SCALAR, event);
 }
 
 static void

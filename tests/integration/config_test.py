@@ -32,6 +32,10 @@ BRAIN_YAML = [
     ("tenants:\n  - {id: 0, name: demo}\n", "2:10", "from 1 to 1023", ""),
     ("tenants:\n  - {id: 1, name: a}\n  - {id: 1, name: b}\n", "3:5", "stands twice", ""),
     ("tenants:\n  - {id: 1, name: demo, utc_offset: Bogota}\n", "2:37", "'Bogota'", "-05:00"),
+    ("tenants:\n  - {id: 1, name: demo, utc_offset: '+-5:00'}\n", "2:37", "'+-5:00'", "-05:00"),
+    ("tenants: demo\n", "1:10", "'tenants' must be a list", ""),
+    # more of them than there are ids
+    ("tenants:\n" + "  - {id: 1, name: a}\n" * 2000, "3:5", "stands twice", ""),
     ("tenants:\n  - {id: 1, nmae: demo}\n", "2:13", "unknown key 'nmae'", "did you mean 'name'?"),
     ("hosts:\n  - {name: inside, agents: [logistcs]}\n", "2:29", "no agent 'logistcs'",
      "did you mean 'logistics'?"),
@@ -89,6 +93,7 @@ FLAGS = [
     ("clock.source=moon", "'moon'", ""),
     ("log.level=inof", "'inof'", "did you mean 'info'?"),
     ("gate.quiet_from=25:00", "no time of day", "21:00"),
+    ("gate.quiet_from=05:-1", "no time of day", "21:00"),
 ]
 
 

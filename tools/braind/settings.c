@@ -45,6 +45,15 @@ beside(settings *s, const char *config_file, const char *path)
     return rt_arena_printf(s->arena, "%.*s/%s", (int)(slash - config_file), config_file, path).ptr;
 }
 
+// Reads exactly two digits ("07"); -1 for anything else, a sign too.
+static int64_t
+two_digits(const char *text)
+{
+    bool ok = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
+
+    return ok ? (text[0] - '0') * 10 + (text[1] - '0') : -1;
+}
+
 static void
 load_tenant(settings *s, const rt_node *node)
 {
@@ -53,13 +62,11 @@ load_tenant(settings *s, const rt_node *node)
     int64_t id = rt_node_i64(node, "id", 0, 1, RT_TENANT_MAX - 1, s->diag);
     rt_str name = rt_node_str(node, "name", RT_STR(""), s->diag);
     rt_str offset = rt_node_str(node, "utc_offset", RT_STR("+00:00"), s->diag);
-    int64_t hours = 0;
-    int64_t minutes = 0;
     bool form = offset.len == 6 && (offset.ptr[0] == '+' || offset.ptr[0] == '-') &&
-                offset.ptr[3] == ':' &&
-                rt_parse_i64((rt_str){offset.ptr + 1, 2}, &hours) == RT_OK &&
-                rt_parse_i64((rt_str){offset.ptr + 4, 2}, &minutes) == RT_OK;
-    if (!form || hours > 14 || minutes > 59) {
+                offset.ptr[3] == ':';
+    int64_t hours = form ? two_digits(offset.ptr + 1) : -1;
+    int64_t minutes = form ? two_digits(offset.ptr + 4) : -1;
+    if (hours < 0 || hours > 14 || minutes < 0 || minutes > 59) {
         rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1022", rt_node_get(node, "utc_offset")->mark,
                     "for example utc_offset: \"-05:00\"", "not an offset from UTC: '%.*s'",
                     RT_STR_ARG(offset));
@@ -75,6 +82,7 @@ load_tenant(settings *s, const rt_node *node)
         if (s->tenants[i].number == id || rt_str_is(name, s->tenants[i].name)) {
             rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1024", node->mark, NULL,
                         "tenant id or name stands twice");
+            return; // so there are never more tenants than ids
         }
     }
     int64_t ms = (hours * 60 + minutes) * 60000 * (offset.ptr[0] == '-' ? -1 : 1);
@@ -253,6 +261,10 @@ static void
 each_child(settings *s, const char *key, void (*load)(settings *s, const rt_node *node))
 {
     const rt_node *list = rt_config_node(s->config, key);
+    if (list != NULL && list->kind != RT_NODE_LIST) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1025", list->mark, NULL, "'%s' must be a list",
+                    key);
+    }
     for (const rt_node *node = list != NULL ? list->child : NULL; node != NULL; node = node->next) {
         load(s, node);
     }
@@ -356,11 +368,10 @@ static int32_t
 minute_of_day(const settings *s, const char *name)
 {
     const char *text = rt_config_str(s->config, name);
-    int64_t hours = 0;
-    int64_t minutes = 0;
-    bool ok = strlen(text) == 5 && text[2] == ':' &&
-              rt_parse_i64((rt_str){text, 2}, &hours) == RT_OK &&
-              rt_parse_i64((rt_str){text + 3, 2}, &minutes) == RT_OK && hours < 24 && minutes < 60;
+    bool form = strlen(text) == 5 && text[2] == ':';
+    int64_t hours = form ? two_digits(text) : -1;
+    int64_t minutes = form ? two_digits(text + 3) : -1;
+    bool ok = hours >= 0 && hours < 24 && minutes >= 0 && minutes < 60;
     return ok ? (int32_t)(hours * 60 + minutes) : -1;
 }
 
