@@ -94,11 +94,11 @@ void
 world_die(world *w, bool power_cut)
 {
     if (power_cut) {
-        w->result->power_cuts++;
+        w->result->faults[FAULT_POWER_CUT]++;
         sim_disk_crash(&w->rng);
         world_mend_disk();
     } else {
-        w->result->kills++;
+        w->result->faults[FAULT_KILL]++;
     }
     for (size_t i = 0; i < w->host_count; i++) {
         rt_timer_stop(w->hosts[i].back);

@@ -1,6 +1,6 @@
 // sim: whole-system simulation of brain and agents under faults. See README.md.
 //
-// usage: sim [--seed S] [--seeds N] [--trace] [--source DIR]
+// usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] [--source DIR]
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +14,16 @@
 #include "tests/sim/files.h"
 #include "tests/sim/internal.h"
 
-#define TWICE_EVERY 8 // every so many seeds, one is run a second time
+#define TWICE_EVERY 16 // every so many seeds, one is run a second time
 
 static uint64_t current_seed; // for the message of a failed assertion
 
 static void
-on_abort(int signo)
+on_signal(int signo)
 {
     static char text[160];
     int len = snprintf(text, sizeof(text),
-                       "sim: seed %llu died of signal %d; again: sim --seed %llu --trace\n",
+                       "sim: seed %llu died of signal %d; again: tools/prove sim --seed %llu --trace\n",
                        (unsigned long long)current_seed, signo, (unsigned long long)current_seed);
 
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0) {
@@ -71,26 +71,50 @@ load_pack(void)
     return pack;
 }
 
+typedef struct options {
+    uint64_t seed;
+    uint64_t seeds;
+    bool told;
+    bool hashes; // a line per seed, to be compared with those of another build
+    bool json;   // figures of all seeds as one line of JSON
+    const char *source;
+} options;
+
+typedef struct sums {
+    audit_figures audit;
+    uint64_t failed;
+    uint64_t paced;
+    uint64_t recycled;
+    uint64_t detected;
+    uint64_t posts;
+    uint64_t resent;
+    uint64_t happenings;
+    uint64_t faults[FAULTS];
+    int64_t virtual_ms;
+} sums;
+
 static void
 print_result(uint64_t seed, const world_result *r)
 {
     const audit_figures *a = &r->audit;
 
-    (void)printf(
-        "seed %llu: %llu records, %llu events of producers, %llu own, %llu decisions (%llu "
-        "without an agent), %llu actions; %llu power cuts, %llu kills, %llu host kills, "
-        "%llu link cuts, %llu full disks, %llu failed cuts, %llu halts, %llu reloads, "
-        "%llu resent, %llu webhooks%s; %lld virtual ms; trace %016llx state %016llx\n",
-        (unsigned long long)seed, (unsigned long long)a->records, (unsigned long long)a->external,
-        (unsigned long long)a->internal, (unsigned long long)a->decisions,
-        (unsigned long long)a->missing, (unsigned long long)a->intents,
-        (unsigned long long)r->power_cuts, (unsigned long long)r->kills,
-        (unsigned long long)r->host_kills, (unsigned long long)r->link_cuts,
-        (unsigned long long)r->disk_full, (unsigned long long)r->failed_cuts,
-        (unsigned long long)a->halts, (unsigned long long)r->reloads, (unsigned long long)r->resent,
-                 (unsigned long long)r->posts, r->recycled ? ", journal recycled" : "",
-        (long long)r->virtual_ms, (unsigned long long)r->trace_hash,
-        (unsigned long long)r->state_hash);
+    (void)printf("seed %llu: %s, %llu records, %llu events of producers, %llu own, %llu decisions "
+                 "(%llu without an agent), %llu actions, %llu webhooks, %llu resent%s%s; "
+                 "%llu happenings; %lld virtual ms; trace %016llx state %016llx\n",
+                 (unsigned long long)seed, r->paced ? "paced" : "rushed",
+                 (unsigned long long)a->records, (unsigned long long)a->external,
+                 (unsigned long long)a->internal, (unsigned long long)a->decisions,
+                 (unsigned long long)a->missing, (unsigned long long)a->intents,
+                 (unsigned long long)r->posts, (unsigned long long)r->resent,
+                 r->recycled ? ", journal recycled" : "", r->detected ? ", damage detected" : "",
+                 (unsigned long long)r->happenings, (long long)r->virtual_ms,
+                 (unsigned long long)r->trace_hash, (unsigned long long)r->state_hash);
+    for (int i = 0; i < FAULTS; i++) {
+        if (r->faults[i] > 0) {
+            (void)printf("    %6llu %s\n", (unsigned long long)r->faults[i],
+                         world_fault_name((world_fault)i));
+        }
+    }
 }
 
 // Runs one seed, now and then twice; true when everything held.
@@ -121,46 +145,90 @@ run_seed(uint64_t seed, const br_pack *pack, bool told, bool twice, world_result
 }
 
 static void
-add(audit_figures *sum, const audit_figures *one)
+add(sums *sum, const world_result *r)
 {
-    sum->records += one->records;
-    sum->decisions += one->decisions;
-    sum->intents += one->intents;
-    sum->missing += one->missing;
-    sum->halts += one->halts;
-    sum->timers_fired += one->timers_fired;
+    const audit_figures *one = &r->audit;
+
+    sum->audit.records += one->records;
+    sum->audit.external += one->external;
+    sum->audit.decisions += one->decisions;
+    sum->audit.intents += one->intents;
+    sum->audit.missing += one->missing;
+    sum->audit.timers_fired += one->timers_fired;
+    sum->failed += r->held ? 0 : 1;
+    sum->paced += r->paced;
+    sum->recycled += r->recycled;
+    sum->detected += r->detected;
+    sum->posts += r->posts;
+    sum->resent += r->resent;
+    sum->happenings += r->happenings;
+    sum->virtual_ms += r->virtual_ms;
+    for (int i = 0; i < FAULTS; i++) {
+        sum->faults[i] += r->faults[i];
+    }
+}
+
+static void
+print_json(const options *o, const sums *sum)
+{
+    const audit_figures *a = &sum->audit;
+
+    (void)printf("{\"seeds\": %llu, \"failed\": %llu, \"paced\": %llu, \"recycled\": %llu, "
+                 "\"detected\": %llu, \"records\": %llu, \"events\": %llu, \"decisions\": %llu, "
+                 "\"missing\": %llu, \"actions\": %llu, \"webhooks\": %llu, \"timers\": %llu, "
+                 "\"resent\": %llu, \"happenings\": %llu, \"virtual_ms\": %lld, \"faults\": {",
+                 (unsigned long long)o->seeds, (unsigned long long)sum->failed,
+                 (unsigned long long)sum->paced, (unsigned long long)sum->recycled,
+                 (unsigned long long)sum->detected, (unsigned long long)a->records,
+                 (unsigned long long)a->external, (unsigned long long)a->decisions,
+                 (unsigned long long)a->missing, (unsigned long long)a->intents,
+                 (unsigned long long)sum->posts, (unsigned long long)a->timers_fired,
+                 (unsigned long long)sum->resent, (unsigned long long)sum->happenings,
+                 (long long)sum->virtual_ms);
+    for (int i = 0; i < FAULTS; i++) {
+        (void)printf("%s\"%s\": %llu", i > 0 ? ", " : "", world_fault_name((world_fault)i),
+                     (unsigned long long)sum->faults[i]);
+    }
+    (void)printf("}}\n");
+}
+
+static void
+print_sums(const options *o, const sums *sum)
+{
+    const audit_figures *a = &sum->audit;
+    uint64_t crashes = sum->faults[FAULT_POWER_CUT] + sum->faults[FAULT_KILL];
+
+    (void)printf("%llu of %llu seeds held: %llu records, %llu decisions (%llu without an agent), "
+                 "%llu actions, %llu webhooks, %llu timers, %llu crashes, %lld virtual hours\n",
+                 (unsigned long long)(o->seeds - sum->failed), (unsigned long long)o->seeds,
+                 (unsigned long long)a->records, (unsigned long long)a->decisions,
+                 (unsigned long long)a->missing, (unsigned long long)a->intents,
+                 (unsigned long long)sum->posts, (unsigned long long)a->timers_fired,
+                 (unsigned long long)crashes, (long long)(sum->virtual_ms / 3600000));
 }
 
 static int
-run_seeds(uint64_t first, uint64_t count, bool told, const br_pack *pack)
+run_seeds(const options *o, const br_pack *pack)
 {
     world_result r;
-    audit_figures sum = {0};
-    uint64_t crashes = 0;
-    uint64_t posts = 0;
-    uint64_t failed = 0;
-    int64_t virtual_ms = 0;
+    sums sum = {0};
 
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        failed += run_seed(seed, pack, told, count == 1 || seed % TWICE_EVERY == 0, &r) ? 0 : 1;
-        if (count == 1 || told) {
+    for (uint64_t seed = o->seed; seed < o->seed + o->seeds; seed++) {
+        (void)run_seed(seed, pack, o->told, o->seeds == 1 || seed % TWICE_EVERY == 0, &r);
+        if (o->hashes) {
+            (void)printf("hash %llu %016llx\n", (unsigned long long)seed,
+                         (unsigned long long)r.trace_hash);
+        } else if (o->seeds == 1 || o->told) {
             print_result(seed, &r);
         }
-        add(&sum, &r.audit);
-        crashes += r.power_cuts + r.kills;
-        posts += r.posts;
-        virtual_ms += r.virtual_ms;
+        add(&sum, &r);
     }
-    (void)printf("%llu of %llu seeds held: %llu records, %llu decisions (%llu without an agent), "
-                 "%llu actions, %llu webhooks, %llu timers, %llu halts, %llu crashes, "
-                 "%lld virtual s\n",
-                 (unsigned long long)(count - failed), (unsigned long long)count,
-                 (unsigned long long)sum.records, (unsigned long long)sum.decisions,
-                 (unsigned long long)sum.missing, (unsigned long long)sum.intents,
-                 (unsigned long long)posts,
-                 (unsigned long long)sum.timers_fired, (unsigned long long)sum.halts,
-                 (unsigned long long)crashes, (long long)(virtual_ms / 1000));
-    return failed == 0 ? 0 : 1;
+    if (o->json) {
+        print_json(o, &sum);
+    } else {
+        print_sums(o, &sum);
+    }
+    return sum.failed == 0 ? 0 : 1;
 }
 
 static bool
@@ -173,44 +241,54 @@ read_number(const char *text, uint64_t *ret_value)
     return ok;
 }
 
-int
-main(int argc, char **argv)
+static bool
+read_options(int argc, char **argv, options *o)
 {
-    uint64_t seed = 1;
-    uint64_t seeds = 1;
-    bool told = false;
     bool ok = true;
-    const char *source = ".";
 
     for (int i = 1; i < argc && ok; i++) {
         bool more = i + 1 < argc;
 
         if (strcmp(argv[i], "--trace") == 0) {
-            told = true;
+            o->told = true;
+        } else if (strcmp(argv[i], "--hashes") == 0) {
+            o->hashes = true;
+        } else if (strcmp(argv[i], "--json") == 0) {
+            o->json = true;
         } else if (strcmp(argv[i], "--seed") == 0 && more) {
-            ok = read_number(argv[++i], &seed);
+            ok = read_number(argv[++i], &o->seed);
         } else if (strcmp(argv[i], "--seeds") == 0 && more) {
-            ok = read_number(argv[++i], &seeds) && seeds > 0;
+            ok = read_number(argv[++i], &o->seeds) && o->seeds > 0;
         } else if (strcmp(argv[i], "--source") == 0 && more) {
-            source = argv[++i];
+            o->source = argv[++i];
         } else {
             ok = false;
         }
     }
-    if (!ok) {
-        (void)fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--trace] [--source DIR]\n");
+    return ok;
+}
+
+int
+main(int argc, char **argv)
+{
+    options o = {.seed = 1, .seeds = 1, .source = "."};
+
+    if (!read_options(argc, argv, &o)) {
+        (void)fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] "
+                              "[--source DIR]\n");
         return 2;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    (void)signal(SIGABRT, on_abort);
-    (void)signal(SIGSEGV, on_abort);
-    rt_log_set_sink(told ? print_line : keep_line, NULL);
-    files_load(source);
+    (void)signal(SIGABRT, on_signal);
+    (void)signal(SIGSEGV, on_signal);
+    (void)signal(SIGTERM, on_signal); // it takes too long: which seed it is
+    rt_log_set_sink(o.told ? print_line : keep_line, NULL);
+    files_load(o.source);
     sim_reset(1);
     sim_disk_reset();
     files_write();
     br_pack *pack = load_pack();
-    int code = run_seeds(seed, seeds, told, pack);
+    int code = run_seeds(&o, pack);
     br_pack_free(pack);
     return code;
 }

@@ -28,6 +28,7 @@ strike_power_in_call(world *w)
     static const sim_disk_op ops[] = {SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_FILL};
     sim_disk_op op = ops[rt_rng_below(&w->rng, RT_COUNT(ops))];
 
+    w->result->faults[FAULT_POWER_CUT_IN_CALL]++;
     world_say(w, "power cut in the middle of the next disk operation of kind %d", (int)op);
     sim_disk_fail_next(op, (uint64_t)world_between(w, 1, 3), RT_ECRASH);
 }
@@ -55,7 +56,7 @@ strike_host(world *w)
         return;
     }
     world_say(w, "host %s killed", h->config.name);
-    w->result->host_kills++;
+    w->result->faults[FAULT_HOST_KILL]++;
     world_end_host(h);
     rt_timer_start(h->back, world_span(w), 0);
 }
@@ -66,7 +67,7 @@ strike_link(world *w)
     const char *url = draw_host(w)->config.url;
 
     world_say(w, "link %s cut", url);
-    w->result->link_cuts++;
+    w->result->faults[FAULT_LINK_CUT]++;
     sim_net_cut(url);
     if (rt_rng_chance(&w->rng, 0.5)) {
         sim_net_block(url, true);
@@ -78,7 +79,7 @@ static void
 strike_disk_full(world *w)
 {
     world_say(w, "disk full");
-    w->result->disk_full++;
+    w->result->faults[FAULT_DISK_FULL]++;
     sim_disk_set_capacity(sim_disk_used_bytes() + (uint64_t)world_between(w, 0, 4096));
     if (rt_rng_chance(&w->rng, 0.5)) { // also where the space was thought to be there
         sim_disk_fail_next(SIM_DISK_FILL, 1, RT_ENOSPC);
@@ -90,7 +91,7 @@ static void
 strike_cut(world *w)
 {
     world_say(w, "the next cuts of the state fail");
-    w->result->failed_cuts++;
+    w->result->faults[FAULT_CUT_FAILED]++;
     sim_disk_fail_next(SIM_DISK_COMMIT, (uint64_t)world_between(w, 1, 3), RT_ENOSPC);
 }
 
@@ -105,6 +106,7 @@ strike_halt(world *w)
         err = rt_file_replace(HALT_FILE, rt_bytes_of_str(RT_STR("halt\n")));
     }
     if (err == RT_OK) { // else the disk is full just now
+        w->result->faults[FAULT_HALT]++;
         mend_later(w, INT64_MAX);
     }
 }
@@ -125,7 +127,7 @@ strike_playbooks(world *w)
     files_write_playbook((unsigned)rt_rng_below(&w->rng, 1000), broken);
     err = br_brain_reload_playbooks(w->brain, diag);
     world_say(w, "playbooks reloaded%s: %s", broken ? ", broken" : "", rt_err_name(err));
-    w->result->reloads++;
+    w->result->faults[broken ? FAULT_RELOAD_BROKEN : FAULT_RELOAD]++;
     if (broken && err == RT_OK) {
         world_violated(w, "a broken playbook set was accepted");
     }
@@ -141,6 +143,7 @@ strike_wall(world *w)
 {
     int64_t step_ms = world_between(w, -3600 * 1000, 30 * 3600 * 1000);
 
+    w->result->faults[FAULT_WALL_STEP]++;
     world_say(w, "the wall clock steps by %lld s", (long long)(step_ms / 1000));
     sim_set_wall_ms(sim__wall_ms() + step_ms);
 }

@@ -27,6 +27,18 @@
 #define LINE_CAP 512
 #define REPLAYED_TWICE 0.25 // of the lives are replayed again after their last crash
 
+const char *
+world_fault_name(world_fault fault)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+#include "tests/sim/faults.def"
+#undef X
+    };
+
+    return names[fault];
+}
+
 void
 world_say(world *w, const char *fmt, ...)
 {
@@ -449,6 +461,8 @@ world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_resul
         check_journal(w);
     }
     ret_result->trace_hash = sim_trace_hash();
+    ret_result->happenings = sim_happenings();
+    ret_result->paced = w->draw.paced;
     ret_result->virtual_ms = sim_now_ms();
     close_world(w);
     rt_free(w);

@@ -9,6 +9,13 @@
 
 #define WORLD_TEXT_MAX 768
 
+typedef enum world_fault {
+#define X(name, text) FAULT_##name,
+#include "tests/sim/faults.def"
+#undef X
+    FAULTS,
+} world_fault;
+
 typedef struct world_result {
     bool held; // every invariant
     char text[WORLD_TEXT_MAX]; // the first that did not
@@ -16,20 +23,19 @@ typedef struct world_result {
     uint64_t trace_hash;
     uint64_t state_hash;
     audit_figures audit;
-    uint64_t power_cuts;
-    uint64_t kills;
-    uint64_t host_kills;
-    uint64_t link_cuts;
-    uint64_t disk_full;
-    uint64_t failed_cuts;
-    uint64_t reloads;
+    uint64_t faults[FAULTS];
     uint64_t resent; // requests
     uint64_t posts;  // webhook requests
-    bool recycled;   // the journal was so small that its beginning is gone
+    uint64_t happenings;
+    bool paced;
+    bool recycled; // the journal was so small that its beginning is gone
+    bool detected; // damage that cannot be mended was found and named, which ended the life
     int64_t virtual_ms;
 } world_result;
 
 // world_run lives one life; the same seed gives the same life. `told` prints what is done to it.
 void world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_result);
+// world_fault_name is what a kind of fault is called in reports.
+const char *world_fault_name(world_fault fault);
 
 #endif
