@@ -30,6 +30,7 @@
 // group, so that no record of it can be taken for one of a later group, and refused when a later
 // group (segment.c) or the segment's mark (mark.c) proves it damaged. Of the others it reads
 // headers and marks, which show whether one is missing, cut off, or stands under another's name.
+// Groups behind the mark are written again: see make_durable.
 //
 // Invariant: nothing of a group is acknowledged before its sync returned RT_OK; after a failed
 // write or sync nobody knows what is on disk, so the journal is poisoned and only reopening helps.
@@ -361,6 +362,40 @@ wipe_tail(rt_journal *journal, uint64_t end)
     return err == RT_OK && end > journal->pos ? rt_file_sync(journal->file) : err;
 }
 
+// Writes what is not known to be durable once more. A process whose sync failed leaves groups in
+// the page cache that the kernel holds for written: the next process would read them and build on
+// them, no sync would ever bring them to the disk, and a power cut would leave a hole.
+static rt_err
+make_durable(rt_journal *journal, const rt__cursor *cursor)
+{
+    rt__mark mark = {.pos = RT__SEGMENT_HEADER_BYTES};
+    rt_err err = rt__mark_read(cursor->file, cursor->header.salt, &mark);
+    uint64_t at = mark.pos;
+    uint8_t *chunk = NULL;
+
+    if (err == RT_EIO) {
+        return err;
+    }
+    if (!journal->config.sync || at >= cursor->pos) {
+        return RT_OK;
+    }
+    chunk = rt_alloc(WIPE_CHUNK);
+    for (err = RT_OK; at < cursor->pos && err == RT_OK; at += WIPE_CHUNK) {
+        size_t len = (size_t)RT_MIN((uint64_t)WIPE_CHUNK, cursor->pos - at);
+        size_t got = 0;
+
+        err = rt_file_pread(journal->file, chunk, len, at, &got);
+        if (err == RT_OK && got < len) {
+            err = rt_fail(RT_EIO, "%s became shorter", cursor->path);
+        }
+        if (err == RT_OK) {
+            err = rt_file_pwrite(journal->file, (rt_bytes){chunk, len}, at);
+        }
+    }
+    rt_free(chunk);
+    return err == RT_OK ? rt_file_sync(journal->file) : err;
+}
+
 // Walks the last segment to its end and continues the journal from there.
 static rt_err
 continue_from(rt_journal *journal, rt__cursor *cursor)
@@ -387,6 +422,10 @@ continue_from(rt_journal *journal, rt__cursor *cursor)
         return err;
     }
     journal->damaged_marks += is_mark_damaged;
+    err = make_durable(journal, cursor);
+    if (err != RT_OK) {
+        return err;
+    }
     journal->header = cursor->header;
     journal->pos = cursor->pos;
     journal->group = cursor->group;

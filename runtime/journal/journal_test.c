@@ -433,6 +433,29 @@ check_content(model *m)
     rt_journal_reader_close(reader);
 }
 
+// What a failed sync left in the page cache looks written to the next process, and to the kernel.
+static void
+test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_rng rng;
+
+    (void)state;
+    rt_rng_seed(&rng, 1, 1);
+    commit_pair(journal, "first");
+    (void)append(journal, "second");
+    sim_disk_fail_next(SIM_DISK_SYNC, 1, RT_EIO);
+    CHECK_ERR(rt_journal_commit(journal), RT_EIO);
+    rt_journal_close(journal); // the process ends, its page cache stays
+
+    journal = open_journal(64 * MIB);
+    CHECK_U64(rt_journal_committed(journal), 3);
+    commit_pair(journal, "third");
+    rt_journal_close(journal);
+    sim_disk_crash(&rng);
+    CHECK_U64(last_seq_on_disk(), 5);
+}
+
 static void
 crash(model *m)
 {
@@ -575,6 +598,7 @@ main(void)
         TEST(test_journal_full_disk_keeps_the_group),
         TEST(test_journal_failed_disk_poisons_it),
         TEST(test_journal_adopts_or_replaces_a_left_over_spare),
+        TEST(test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on),
         {"test_journal_keeps_its_promises_through_power_cuts",
          test_journal_keeps_its_promises_through_power_cuts, setup, say_seed, NULL},
     };

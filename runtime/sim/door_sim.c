@@ -77,6 +77,7 @@ struct rt_pub {
     rt_pub *next;
     char *url;
     rt_loop *loop;
+    rt_net_limits limits;
     rt_net_stats stats;
 };
 
@@ -85,6 +86,7 @@ typedef struct subscription {
     char *url;
     void (*on_message)(void *user, rt_bytes body);
     void *user;
+    bool stalled;
     sim_fifo queue;
     int64_t last_us;
 } subscription;
@@ -216,7 +218,9 @@ send_request(rt_rep *rep, rt_bytes body, sim_on_reply on_reply, void *user)
         rep->first = request;
     }
     rep->last = request;
-    (void)sim__at(rep->loop, sim__arrival_us(&rep->last_in_us), false, arrive_at_rep, request);
+    int64_t late_us = sim__late_us();
+    int64_t at_us = late_us > 0 ? late_us : sim__arrival_us(&rep->last_in_us);
+    (void)sim__at(rep->loop, at_us, false, arrive_at_rep, request);
 }
 
 void
@@ -442,7 +446,6 @@ rt_pub_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_pub **ret
 {
     rt_pub *pub = NULL;
 
-    (void)limits; // subscribers of the simulation are never slow
     for (const rt_pub *other = doors.pubs; other != NULL; other = other->next) {
         if (strcmp(other->url, url) == 0) {
             return rt_fail(RT_EBUSY, "%s: address in use", url);
@@ -452,6 +455,7 @@ rt_pub_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_pub **ret
     pub->magic = PUB_MAGIC;
     pub->url = sim__text(url);
     pub->loop = loop;
+    pub->limits = limits;
     pub->next = doors.pubs;
     doors.pubs = pub;
     *ret_pub = pub;
@@ -475,8 +479,15 @@ static void
 deliver_publication(void *target)
 {
     subscription *sub = target;
-    sim_msg *msg = sim__fifo_pop(&sub->queue); // one event per message, in their order
+    sim_msg *msg = NULL;
 
+    if (sub->stalled) {
+        return; // it stays in the queue
+    }
+    msg = sim__fifo_pop(&sub->queue);
+    if (msg == NULL) {
+        return; // drained ahead of its time
+    }
     sim__trace('s', sub->url, msg->body);
     sub->on_message(sub->user, msg->body);
     sim__free(msg);
@@ -492,12 +503,41 @@ rt_pub_send(rt_pub *pub, rt_bytes body)
         if (strcmp(sub->url, pub->url) != 0 || sim__lost()) {
             continue;
         }
+        if (sub->stalled && sub->queue.count >= pub->limits.inflight_max) {
+            continue;
+        }
         taken = true;
         sim__fifo_push(&sub->queue, sim__msg(body));
-        (void)sim__at(NULL, sim__arrival_us(&sub->last_us), false, deliver_publication, sub);
+        if (!sub->stalled) {
+            (void)sim__at(NULL, sim__arrival_us(&sub->last_us), false, deliver_publication, sub);
+        }
     }
     pub->stats.messages_out += taken ? 1 : 0;
     pub->stats.messages_dropped += taken ? 0 : 1;
+}
+
+// After a stall everything is read at once; events of single messages find nothing more to do.
+static void
+drain(void *target)
+{
+    subscription *sub = target;
+
+    while (!sub->stalled && sub->queue.first != NULL) {
+        deliver_publication(sub);
+    }
+}
+
+void
+sim_sub_stall(const char *url, bool stalled)
+{
+    for (subscription *sub = doors.subs; sub != NULL; sub = sub->next) {
+        if (strcmp(sub->url, url) == 0 && sub->stalled != stalled) {
+            sub->stalled = stalled;
+            if (!stalled) {
+                (void)sim__at(NULL, sim__now_us(), false, drain, sub);
+            }
+        }
+    }
 }
 
 rt_net_stats

@@ -389,6 +389,50 @@ test_http_is_scripted_and_guarded(void **state)
     CHECK_INT(seen.calls, 4);
 }
 
+static void
+test_subscriber_that_does_not_read_loses_what_is_too_much(void **state)
+{
+    notes n = {0};
+    rt_pub *pub = NULL;
+
+    (void)state;
+    sim_reset(7);
+    CHECK_OK(rt_pub_listen(rt_loop_new(), "tcp://127.0.0.1:7703", limits, &pub));
+    sim_sub("tcp://127.0.0.1:7703", on_message, &n);
+    rt_pub_send(pub, rt_bytes_of_str(RT_STR("-"))); // on its way when reading stops
+    sim_sub_stall("tcp://127.0.0.1:7703", true);
+    for (char c = 'a'; c <= 'z'; c++) {
+        rt_pub_send(pub, (rt_bytes){(const uint8_t *)&c, 1});
+    }
+    sim_advance_ms(1000);
+    CHECK_CSTR(n.text, "");
+
+    sim_sub_stall("tcp://127.0.0.1:7703", false);
+    sim_advance_ms(1000);
+    CHECK_CSTR(n.text, "-abcdefg"); // inflight_max of them
+}
+
+static void
+test_late_request_is_overtaken(void **state)
+{
+    rep_side side = {0};
+    replies r = {0};
+
+    (void)state;
+    sim_reset(7);
+    side.loop = rt_loop_new();
+    CHECK_OK(rt_rep_listen(side.loop, "tcp://127.0.0.1:7701", limits, on_request, &side,
+                           &side.rep));
+    sim_net_set_faults((sim_net_faults){.delay_min_us = 10, .delay_max_us = 100, .late = 1.0});
+    ask("first", &r);
+    sim_net_set_faults((sim_net_faults){.delay_min_us = 10, .delay_max_us = 10});
+    ask("second", &r);
+    CHECK_TRUE(sim_run_until_idle(1000));
+    CHECK_INT(r.ok, 2);
+    CHECK_CSTR(r.last, "first");
+    CHECK_U64(sim_net_late(), 1);
+}
+
 static int
 forget_all(void **state)
 {
@@ -405,6 +449,8 @@ main(void)
         cmocka_unit_test(test_rep_pause_oversize_loss_and_crash),
         cmocka_unit_test(test_pull_is_bounded_and_ordered),
         cmocka_unit_test(test_pub_reaches_subscribers_in_order),
+        cmocka_unit_test(test_subscriber_that_does_not_read_loses_what_is_too_much),
+        cmocka_unit_test(test_late_request_is_overtaken),
         cmocka_unit_test(test_ctl_calls_streams_and_hangups),
         cmocka_unit_test(test_blocking_clients_drive_the_world),
         cmocka_unit_test(test_http_is_scripted_and_guarded),

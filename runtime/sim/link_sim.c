@@ -284,6 +284,18 @@ rt_link_send(rt_link *link, rt_bytes body)
     return RT_OK;
 }
 
+bool
+sim_net_inject(const char *url, bool to_listener, rt_bytes body)
+{
+    for (rt_link *link = net.links; link != NULL; link = link->next) {
+        if (strcmp(link->url, url) == 0 && link->dials != to_listener && link->peer != NULL) {
+            travel(link, body);
+            return true;
+        }
+    }
+    return false;
+}
+
 static rt_link *
 new_link(rt_loop *loop, const char *url, rt_net_limits limits, rt_link_events events, bool dials)
 {

@@ -31,6 +31,7 @@ struct rt_loop {
     rt_loop *next;
     rt_thread *thread; // whose body ran it
     bool stopped;
+    bool frozen;
     bool freed;
     bool free_when_stopped;
     sim_event *held;
@@ -89,7 +90,7 @@ sim__loop_number(const rt_loop *loop)
 bool
 sim__loop_hold(rt_loop *loop, sim_event *event)
 {
-    if (loop == NULL || !loop->stopped) {
+    if (loop == NULL || (!loop->stopped && !loop->frozen)) {
         return false;
     }
     event->held = true;
@@ -101,6 +102,9 @@ sim__loop_hold(rt_loop *loop, sim_event *event)
 void
 sim__loop_turn(rt_loop *loop)
 {
+    if (loop->frozen) {
+        return;
+    }
     for (uint32_t i = 0; i < loop->turn_count && !loop->freed; i++) {
         loop->turns[i].on_turn(loop->turns[i].user);
     }
@@ -167,6 +171,16 @@ release_held(rt_loop *loop)
         event->held = false;
         event->at_us = sim__now_us();
         sim__queue(event);
+    }
+}
+
+void
+sim_loop_freeze(rt_loop *loop, bool frozen)
+{
+    RT_CHECK(loop, LOOP_MAGIC);
+    loop->frozen = frozen;
+    if (!frozen && !loop->stopped) {
+        release_held(loop);
     }
 }
 

@@ -17,7 +17,10 @@ struct rt_parcel {
     void *owner;
 };
 
+#define LATE_FACTOR 50 // times the largest delay
+
 static sim_net_faults weather;
+static uint64_t late_count;
 
 void
 sim_net_set_faults(sim_net_faults faults)
@@ -42,6 +45,23 @@ strikes(double probability)
     return probability > 0 && rt_rng_chance(sim__rng(), probability);
 }
 
+int64_t
+sim__late_us(void)
+{
+    if (!strikes(weather.late)) {
+        return 0;
+    }
+    late_count++;
+    return sim__now_us() + (int64_t)rt_rng_below(sim__rng(), (uint64_t)weather.delay_max_us *
+                                                                 LATE_FACTOR + 1);
+}
+
+uint64_t
+sim_net_late(void)
+{
+    return late_count;
+}
+
 bool
 sim__lost(void)
 {
@@ -64,6 +84,7 @@ void
 sim__msg_reset(void)
 {
     weather = (sim_net_faults){.delay_min_us = DELAY_MIN_US, .delay_max_us = DELAY_MAX_US};
+    late_count = 0;
 }
 
 sim_msg *

@@ -41,6 +41,11 @@ void sim_advance_ms(int64_t ms);
 // sim_run_until_idle runs until nothing is under way, or `max_virtual_ms` have passed: then false.
 // Timers that repeat are no work by themselves; every other timer is.
 bool sim_run_until_idle(int64_t max_virtual_ms);
+// sim_loop_freeze stops a loop as SIGSTOP does a process (true): nothing runs there until it is let
+// go on, when everything that came due meanwhile does.
+void sim_loop_freeze(rt_loop *loop, bool frozen);
+// sim_next_loop is the loop that the next step of the world is on, NULL for none.
+const rt_loop *sim_next_loop(void);
 // sim_signal delivers a signal to every loop that asked for it.
 void sim_signal(int signo);
 // sim_happenings counts what happened so far: messages that arrived, disk operations, commits.
@@ -58,11 +63,17 @@ typedef struct sim_net_faults {
     double cut;           // a link is cut when a message is sent over it
     int64_t delay_min_us; // time on the way
     int64_t delay_max_us;
+    double late; // a request to a REP door is overtaken by others
 } sim_net_faults;
 
 // sim_net_set_faults changes the weather for what is sent from now on; after sim_reset nothing is
-// lost and the delay is 20 to 500 us. Order on one link or door is kept in any weather.
+// lost and the delay is 20 to 500 us. Order on one link or door is kept, but for late requests.
 void sim_net_set_faults(sim_net_faults faults);
+// sim_net_late counts the requests that were late since sim_reset.
+uint64_t sim_net_late(void);
+// sim_net_inject sends a message to the listening or the dialling end at an address as if the other
+// one had; false without a connection.
+bool sim_net_inject(const char *url, bool to_listener, rt_bytes body);
 // sim_net_cut cuts the link at an address now; the dialling side comes back after 100 ms or more.
 void sim_net_cut(const char *url);
 // sim_net_block keeps links from connecting at an address (true) or lets them again.
@@ -77,6 +88,9 @@ void sim_request(const char *url, rt_bytes body, sim_on_reply on_reply, void *us
 bool sim_push(const char *url, rt_bytes body);
 // sim_sub subscribes to everything a PUB door publishes, now or later.
 void sim_sub(const char *url, void (*on_message)(void *user, rt_bytes body), void *user);
+// sim_sub_stall keeps all subscribers at an address from reading (true): what waits for them is
+// bounded by the door's inflight_max, what is more is lost to them; or lets them read again.
+void sim_sub_stall(const char *url, bool stalled);
 
 // Called with each answer frame; `last` ends the call. RT_ECLOSED ends it as well: the server is
 // gone or the request was too big.

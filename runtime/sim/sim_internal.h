@@ -85,6 +85,8 @@ void sim__fifo_clear(sim_fifo *fifo);
 
 // sim__arrival_us is when something sent now arrives, never before `*last_us`, which it updates.
 int64_t sim__arrival_us(int64_t *last_us);
+// sim__late_us is when a request that others overtake arrives, 0 when this one is in time.
+int64_t sim__late_us(void);
 // sim__lost, sim__doubled and sim__severed draw whether a fault strikes.
 bool sim__lost(void);
 bool sim__doubled(void);

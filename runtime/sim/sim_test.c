@@ -445,6 +445,51 @@ test_peer_of_a_freed_loop_sees_it_go_and_the_address_is_free(void **state)
     CHECK_INT(c.ups, 1);
 }
 
+static void
+test_frozen_loop_does_nothing_until_it_is_let_go(void **state)
+{
+    notes n = {0};
+    noter sleeper = {.notes = &n, .what = 'z'};
+    noter other = {.notes = &n, .what = 'o'};
+    rt_loop *loop = NULL;
+
+    (void)state;
+    sim_reset(7);
+    loop = rt_loop_new();
+    rt_timer_start(rt_timer_new(loop, on_note, &sleeper), 10, 0);
+    rt_timer_start(rt_timer_new(rt_loop_new(), on_note, &other), 20, 0);
+    sim_loop_freeze(loop, true);
+    sim_run_until(100);
+    CHECK_CSTR(n.text, "o");
+
+    sim_loop_freeze(loop, false);
+    sim_run_until(200);
+    CHECK_CSTR(n.text, "oz");
+}
+
+static void
+test_injected_message_reaches_the_end_it_is_meant_for(void **state)
+{
+    world_side a = {.any_order = true}; // dials
+    world_side b = {.any_order = true};
+    uint32_t number = 7;
+    rt_bytes body = {(const uint8_t *)&number, sizeof(number)};
+
+    (void)state;
+    sim_reset(7);
+    CHECK_TRUE(!sim_net_inject("inproc://w", true, body));
+    connect_sides(&a, &b);
+    sim_advance_ms(1000);
+    CHECK_TRUE(sim_net_inject("inproc://w", false, body));
+    sim_advance_ms(10);
+    CHECK_INT(a.next_in, 1);
+    CHECK_INT(b.next_in, 0);
+    CHECK_TRUE(sim_net_inject("inproc://w", true, body));
+    sim_advance_ms(10);
+    CHECK_INT(a.next_in, 1);
+    CHECK_INT(b.next_in, 1);
+}
+
 static uint64_t
 stormy_run(uint64_t seed)
 {
@@ -453,7 +498,7 @@ stormy_run(uint64_t seed)
     uint8_t random[8] = {0};
 
     sim_reset(seed);
-    sim_net_set_faults((sim_net_faults){0.05, 0.05, 0.01, 10, 5000});
+    sim_net_set_faults((sim_net_faults){0.05, 0.05, 0.01, 10, 5000, 0.05});
     connect_sides(&a, &b);
     sim_run_until(60000);
     rt_entropy(random, sizeof(random));
@@ -497,6 +542,8 @@ main(void)
         cmocka_unit_test(test_link_keeps_order_and_is_bounded),
         cmocka_unit_test(test_cut_link_goes_down_and_comes_back),
         cmocka_unit_test(test_peer_of_a_freed_loop_sees_it_go_and_the_address_is_free),
+        cmocka_unit_test(test_frozen_loop_does_nothing_until_it_is_let_go),
+        cmocka_unit_test(test_injected_message_reaches_the_end_it_is_meant_for),
         cmocka_unit_test(test_seed_decides_everything),
     };
 

@@ -312,6 +312,14 @@ run_event(sim_event *event)
     fn(target);
 }
 
+const rt_loop *
+sim_next_loop(void)
+{
+    const rt_heap_item *top = skip_cancelled();
+
+    return top != NULL ? event_of(top)->loop : NULL;
+}
+
 bool
 sim__step(void)
 {

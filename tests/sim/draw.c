@@ -74,6 +74,7 @@ draw_life(world *w)
     d->small_journal = !d->paced && rt_rng_chance(&w->rng, 0.12);
     d->peaceful = rt_rng_chance(&w->rng, 0.15);
     d->ids_marked = rt_rng_chance(&w->rng, 0.5);
+    d->has_pull = rt_rng_chance(&w->rng, 0.5);
     d->hostile = rt_rng_chance(&w->rng, 0.5) ? 0.3 * rt_rng_f64(&w->rng) : 0;
     d->orders = d->paced           ? ORDERS_PACED
                 : d->small_journal ? ORDERS_RECYCLED
@@ -115,6 +116,7 @@ configure_brain(world *w)
         .clock_lag_max_ms = MINUTE_MS,
         .deadline_ms = deadlines_ms[rt_rng_below(&w->rng, RT_COUNT(deadlines_ms))],
         .ingest_url = INGEST_URL,
+        .pull_url = d->has_pull ? PULL_URL : NULL,
         .publish_url = PUBLISH_URL,
         .control_path = CONTROL_PATH,
         .limits = {.message_bytes_max = 1024 * 1024, .connections_max = 16, .inflight_max = 16},
@@ -176,11 +178,13 @@ draw_weather(world *w)
 
     if (!w->draw.peaceful) {
         faults.cut = rt_rng_chance(&w->rng, 0.3) ? 0.002 : 0;
+        faults.late = rt_rng_chance(&w->rng, 0.3) ? 0.05 : 0;
         faults.delay_max_us = rt_rng_chance(&w->rng, 0.3) ? 40000 : 500;
         w->strikes = (uint32_t)world_between(w, 1, rt_rng_chance(&w->rng, 0.15) ? 20 : 6);
     }
     sim_net_set_faults(faults);
     w->next_strike = (uint64_t)world_between(w, 1, (int64_t)w->draw.gap_max);
+    w->next_ask = (uint64_t)world_between(w, 1, 1000);
     world_say(w, "%s, %s clock, %zu hosts, deadline %lld ms, delay up to %lld us, %u strikes",
               w->draw.paced ? "a day at its pace" : "in a rush",
               w->config.clock_from_events ? "events'" : "wall", w->host_count,

@@ -14,6 +14,7 @@
 #define JOURNAL_DIR "/data/journal"
 #define PLAYBOOK_DIR "/playbooks"
 #define INGEST_URL "tcp://127.0.0.1:7701"
+#define PULL_URL "tcp://127.0.0.1:7702"
 #define PUBLISH_URL "tcp://127.0.0.1:7703"
 #define CONTROL_PATH "/run/ctl.sock"
 #define HALT_FILE "/run/HALT"
@@ -27,6 +28,7 @@ typedef struct world_draw {
     bool small_journal; // its beginning is recycled
     bool peaceful;      // nothing is struck
     bool ids_marked;
+    bool has_pull; // the unacknowledged door is open
     double hostile;
     uint64_t orders; // of each tenant
     int64_t span_max_ms; // how long what is struck stays so
@@ -41,6 +43,8 @@ typedef struct world_host {
     br_host *host;
     rt_timer *back; // starts it again when it was killed
 } world_host;
+
+typedef struct world_ask world_ask; // a call at the control door
 
 typedef struct world {
     uint64_t seed;
@@ -70,6 +74,12 @@ typedef struct world {
     uint64_t next_strike; // at this many happenings
     uint32_t strikes;
     uint64_t steps;
+    world_ask *asks;
+    uint64_t next_ask;     // at this many happenings somebody looks at the brain
+    int64_t read_again_ms; // since when the subscriber reads
+    bool unread;           // it does not
+    rt_timer *drift;       // the wall clock goes back
+    int64_t drift_until_ms;
     world_result *result;
 } world;
 
@@ -102,10 +112,19 @@ void world_die(world *w, bool power_cut);
 void world_mend_disk(void);
 
 // --- strikes.c ---
+// world_on_drift lets the wall clock go back; the user is the world.
+void world_on_drift(void *user);
 // world_strike does something bad, drawn from the seed.
 void world_strike(world *w);
 // world_mend ends what lasts: a blocked link, a full disk, a halt.
 void world_mend(world *w);
+
+// --- operator.c ---
+// world_ask_door makes a call at the control door; world_hang_up leaves those that were meant to be
+// left by now, or all; world_forget_asks frees them when the world is gone.
+void world_ask_door(world *w);
+void world_hang_up(world *w, bool all);
+void world_forget_asks(world *w);
 
 // --- watch.c ---
 // world_watch looks at what must hold after every step.

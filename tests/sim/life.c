@@ -65,9 +65,9 @@ try_start(world *w)
     world_say(w, "start failed: %s: %s", rt_err_name(err), rt_err_detail());
     world_end_brain(w);
     world_mend_disk();
-    if (err == RT_ECRASH || err == RT_EIO) {
+    if (err == RT_ECRASH || (err == RT_EIO && rt_rng_chance(&w->rng, 0.5))) {
         sim_disk_crash(&w->rng);
-    } else if (err != RT_ENOSPC) {
+    } else if (err != RT_ENOSPC && err != RT_EIO) {
         world_violated(w, "the brain does not start: %s: %s", rt_err_name(err), rt_err_detail());
     }
 }

@@ -23,7 +23,8 @@ on_signal(int signo)
 {
     static char text[160];
     int len = snprintf(text, sizeof(text),
-                       "sim: seed %llu died of signal %d; again: tools/prove sim --seed %llu --trace\n",
+                       "sim: seed %llu died of signal %d; again: tools/prove sim --seed %llu "
+                       "--trace\n",
                        (unsigned long long)current_seed, signo, (unsigned long long)current_seed);
 
     if (len > 0 && write(STDERR_FILENO, text, (size_t)len) < 0) {

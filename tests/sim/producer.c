@@ -5,7 +5,8 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/sim/sim.h"
-#include "runtime/wire/mp.h"
+#include "runtime/wire/json.h"
+#include "tests/sim/garbage.h"
 
 // Design notes.
 // Every attempt has a number; an answer to an older attempt is passed over, as a REQ socket does.
@@ -14,7 +15,6 @@
 #define TIMEOUT_MS 400
 #define RESEND_FIRST_MS 60
 #define RESEND_MAX_MS 10000
-#define GARBAGE_MAX 64
 #define STREAM_PRODUCER 100
 
 typedef struct item {
@@ -41,6 +41,8 @@ struct producer {
     bool is_again; // the batch was sent before
     bool one_by_one; // the batch was refused as a whole
     rt_map *acked;
+    rt_text json;       // a request
+    rt_mpw transcoded;  // an answer
     uint64_t resent;
     uint64_t rejected;
 };
@@ -95,6 +97,7 @@ take_item(producer *p)
     rt_mpw_clear(&it->body);
     rt_mpw_raw(&it->body, body);
     it->bad = p->next.bad;
+    p->config.counts[FAULT_HOSTILE_TEXT] += p->next.hostile;
     it->settled = false;
     it->key_len = producer_key(p->config.shop.tenant, text_of(body, "source"),
                                text_of(body, "id"), it->key)
@@ -226,6 +229,18 @@ all_settled(const producer *p)
     return true;
 }
 
+static rt_bytes
+decode(producer *p, rt_bytes body)
+{
+    if (body.len == 0 || body.ptr[0] != '{') {
+        return body;
+    }
+    rt_mpw_clear(&p->transcoded);
+    return rt_json_to_mp(rt_str_of_bytes(body), &p->transcoded) == RT_OK
+               ? rt_mpw_view(&p->transcoded)
+               : body; // which cannot be read either
+}
+
 static void
 on_reply(void *user, rt_err err, rt_bytes body)
 {
@@ -234,7 +249,7 @@ on_reply(void *user, rt_err err, rt_bytes body)
 
     if (a->attempt == p->attempt) {
         if (err == RT_OK) {
-            book_answer(a, body);
+            book_answer(a, decode(p, body));
         }
         if (err == RT_OK && all_settled(p)) {
             p->count = 0;
@@ -269,15 +284,24 @@ on_timer(void *user)
 }
 
 static void
-send_garbage(producer *p)
+count(producer *p, world_fault fault)
 {
-    uint8_t bytes[GARBAGE_MAX];
-    size_t len = (size_t)rt_rng_below(&p->rng, GARBAGE_MAX);
+    p->config.counts[fault]++;
+}
 
-    for (size_t i = 0; i < len; i++) {
-        bytes[i] = (uint8_t)rt_rng_u64(&p->rng);
+static void
+send_garbage(producer *p, rt_bytes like)
+{
+    uint8_t buf[GARBAGE_CAP];
+    rt_bytes garbage = garbage_make(&p->rng, like, buf);
+
+    if (p->config.pull_url != NULL && rt_rng_chance(&p->rng, 0.3)) {
+        count(p, FAULT_GARBAGE_PULL);
+        (void)sim_push(p->config.pull_url, garbage); // there, or the brain is away
+    } else {
+        count(p, FAULT_GARBAGE_INGEST);
+        sim_request(p->config.url, garbage, NULL, NULL);
     }
-    sim_request(p->config.url, (rt_bytes){bytes, len}, NULL, NULL);
 }
 
 static asked *
@@ -298,6 +322,16 @@ write_batch(producer *p, rt_mpw *w)
     return a;
 }
 
+// The message as it goes over the wire; JSON where the shop speaks it and it can say it.
+static rt_bytes
+encode(producer *p, const rt_mpw *w)
+{
+    rt_text_clear(&p->json);
+    return p->config.shop.json && rt_json_from_mp(rt_mpw_view(w), &p->json) == RT_OK
+               ? rt_bytes_of_str(rt_text_view(&p->json))
+               : rt_mpw_view(w);
+}
+
 static void
 send_batch(producer *p)
 {
@@ -309,22 +343,28 @@ send_batch(producer *p)
     p->is_again = true;
     p->attempt++;
     send_later(p, TIMEOUT_MS + (int64_t)rt_rng_below(&p->rng, TIMEOUT_MS)); // unless it is answered
-    if (rt_rng_chance(&p->rng, faults->malformed)) {
-        send_garbage(p);
-    }
-    if (rt_rng_chance(&p->rng, faults->lost)) {
-        return;
-    }
     rt_mpw_init(&w, BATCH_BYTES_MAX);
     a = write_batch(p, &w);
-    if (rt_rng_chance(&p->rng, faults->doubled)) {
-        sim_request(p->config.url, rt_mpw_view(&w), NULL, NULL);
+    rt_bytes body = encode(p, &w);
+    if (rt_rng_chance(&p->rng, faults->malformed)) {
+        send_garbage(p, body);
     }
-    if (rt_rng_chance(&p->rng, faults->unheard)) {
-        sim_request(p->config.url, rt_mpw_view(&w), NULL, NULL);
+    if (p->config.pull_url != NULL && rt_rng_chance(&p->rng, faults->pushed)) {
+        (void)sim_push(p->config.pull_url, body); // there, or the brain is away
+    }
+    if (rt_rng_chance(&p->rng, faults->doubled)) {
+        count(p, FAULT_REQUEST_DOUBLED);
+        sim_request(p->config.url, body, NULL, NULL);
+    }
+    if (rt_rng_chance(&p->rng, faults->lost)) {
+        count(p, FAULT_REQUEST_LOST);
+        rt_free(a);
+    } else if (rt_rng_chance(&p->rng, faults->unheard)) {
+        count(p, FAULT_ANSWER_LOST);
+        sim_request(p->config.url, body, NULL, NULL);
         rt_free(a);
     } else {
-        sim_request(p->config.url, rt_mpw_view(&w), on_reply, a);
+        sim_request(p->config.url, body, on_reply, a);
     }
     rt_mpw_fini(&w);
 }
@@ -343,6 +383,8 @@ producer_new(rt_loop *loop, const producer_config *config)
     for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
         rt_mpw_init(&p->items[i].body, BATCH_BYTES_MAX);
     }
+    rt_text_init(&p->json, BATCH_BYTES_MAX);
+    rt_mpw_init(&p->transcoded, BATCH_BYTES_MAX);
     p->acked = rt_map_new();
     p->timer = rt_timer_new(loop, on_timer, p);
     send_later(p, 1);
@@ -356,6 +398,8 @@ producer_free(producer *p)
         rt_mpw_fini(&p->items[i].body);
     }
     rt_timer_free(p->timer);
+    rt_text_fini(&p->json);
+    rt_mpw_fini(&p->transcoded);
     rt_map_free(p->acked);
     shop_free(p->shop);
     rt_free(p);

@@ -11,6 +11,7 @@
 #include "runtime/base/rng.h"
 #include "runtime/seam/loop.h"
 #include "tests/sim/shop.h"
+#include "tests/sim/world.h"
 
 #define PRODUCER_BATCH_MAX 16
 #define PRODUCER_KEY_CAP 448
@@ -21,15 +22,18 @@ typedef struct producer_faults {
     double doubled;   // it arrives twice
     double unheard;   // it arrives, the answer does not
     double malformed; // garbage is sent before it
+    double pushed;    // its events go through the unacknowledged door as well
 } producer_faults;
 
 typedef struct producer_config {
     const char *url;
+    const char *pull_url; // NULL: there is no such door
     shop_config shop;
     bool paced;          // each event leaves at its own time, the day begins with the life
     int64_t linger_ms;   // paced: how long an event may wait for others to go with it
     int64_t pause_max_ms; // rushed: between requests
     producer_faults faults;
+    uint64_t *counts; // of all faults, by world_fault
     void (*on_wrong)(void *user, const char *what); // an answer that must not be
     void *user;
 } producer_config;

@@ -28,6 +28,7 @@ struct shop {
     char mark[SHOP_MARK_LEN + 8];
     rt_mpw body;
     bool bad; // the event being written
+    uint32_t hostile;
 };
 
 // Data fields that hold a key of something else, and those that hold free text.
@@ -121,7 +122,8 @@ put_text(shop *s, rt_str text, size_t cap)
         return;
     }
     uint64_t kind = rt_rng_below(&s->rng, 16);
-    if (kind == 0) {
+    s->hostile++;
+    if (kind == 0 && !s->config.json) {
         const char *unclean = unclean_texts[rt_rng_below(&s->rng, RT_COUNT(unclean_texts))];
 
         s->bad = true;
@@ -238,8 +240,9 @@ shop_next(shop *s, shop_event *ret_event)
         return false;
     }
     s->bad = gen_last_mark(s->generator) == GEN_BAD;
+    s->hostile = 0;
     put_event(s, event.body);
-    *ret_event = (shop_event){event.time_ms, s->bad, rt_mpw_view(&s->body)};
+    *ret_event = (shop_event){event.time_ms, s->bad, s->hostile, rt_mpw_view(&s->body)};
     return true;
 }
 

@@ -20,6 +20,7 @@ typedef struct shop_config {
     uint64_t orders;
     uint32_t days;      // the last of them is gen_defaults().last_day
     uint32_t tail_days; // how long the stream goes on without new orders
+    bool json;          // half a character cannot be said in it
     bool ids_marked;    // else every tenant has the same keys and sources
     double hostile;     // share of texts that mean harm
 } shop_config;
@@ -27,7 +28,8 @@ typedef struct shop_config {
 typedef struct shop_event {
     int64_t time_ms;
     bool bad; // has to be refused
-    rt_bytes body; // valid until the next shop_next
+    uint32_t hostile; // texts in it that mean harm
+    rt_bytes body;    // valid until the next shop_next
 } shop_event;
 
 typedef struct shop shop;

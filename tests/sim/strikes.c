@@ -3,9 +3,11 @@
 #include "runtime/sim/disk.h"
 #include "runtime/sim/sim_internal.h"
 #include "tests/sim/files.h"
+#include "tests/sim/garbage.h"
 #include "tests/sim/internal.h"
 
 #define FULL_MAX_MS ((int64_t)60 * 1000) // the brain tries again fifty times a second
+#define DRIFT_MAX_MS ((int64_t)5 * 60 * 1000)
 
 static void
 strike_power(world *w)
@@ -148,13 +150,101 @@ strike_wall(world *w)
     sim_set_wall_ms(sim__wall_ms() + step_ms);
 }
 
+// Back 5 s each second, for a while.
+static void
+strike_wall_drift(world *w)
+{
+    w->result->faults[FAULT_WALL_DRIFT]++;
+    w->drift_until_ms = sim_now_ms() + RT_MIN(world_span(w), DRIFT_MAX_MS);
+    world_say(w, "the wall clock goes back 5 s each second");
+    rt_timer_start(w->drift, 1000, 0);
+}
+
+void
+world_on_drift(void *user)
+{
+    world *w = user;
+
+    if (sim_now_ms() < w->drift_until_ms) {
+        sim_set_wall_ms(sim__wall_ms() - 5000);
+        rt_timer_start(w->drift, 1000, 0);
+    }
+}
+
+// A process gets SIGSTOP, or its machine swaps: nothing runs there, everything waits for it.
+static void
+strike_stall(world *w)
+{
+    world_host *h = draw_host(w);
+    bool all = rt_rng_chance(&w->rng, 0.5);
+
+    w->result->faults[FAULT_STALL]++;
+    world_say(w, "%s stands still", all ? "the brain" : h->config.name);
+    if (all && w->brain_loop != NULL) {
+        sim_loop_freeze(w->brain_loop, true);
+    } else if (h->loop != NULL) {
+        sim_loop_freeze(h->loop, true);
+    }
+    mend_later(w, INT64_MAX);
+}
+
+static void
+strike_reader(world *w)
+{
+    w->result->faults[FAULT_SLOW_READER]++;
+    world_say(w, "the subscriber does not read");
+    w->unread = true;
+    sim_sub_stall(PUBLISH_URL, true);
+    mend_later(w, INT64_MAX);
+}
+
+// Any operation of the disk fails once, with whatever a disk may say.
+static void
+strike_disk_error(world *w)
+{
+    static const struct {
+        sim_disk_op op;
+        rt_err err;
+    } errors[] = {
+        {SIM_DISK_OPEN, RT_EIO},    {SIM_DISK_READ, RT_EIO},     {SIM_DISK_WRITE, RT_EIO},
+        {SIM_DISK_SYNC, RT_EIO},    {SIM_DISK_FILL, RT_EIO},     {SIM_DISK_RENAME, RT_EIO},
+        {SIM_DISK_REMOVE, RT_EIO},  {SIM_DISK_COMMIT, RT_EIO},   {SIM_DISK_WRITE, RT_ENOSPC},
+        {SIM_DISK_SYNC, RT_ENOSPC}, {SIM_DISK_RENAME, RT_ENOSPC}, {SIM_DISK_SYNC, RT_EIO},
+    };
+    size_t which = (size_t)rt_rng_below(&w->rng, RT_COUNT(errors));
+    sim_disk_op op = errors[which].op;
+    rt_err err = errors[which].err;
+
+    w->result->faults[FAULT_DISK_ERROR]++;
+    world_say(w, "%s at the disk operation of kind %d", rt_err_name(err), (int)op);
+    sim_disk_fail_next(op, (uint64_t)world_between(w, 1, 4), err);
+}
+
+// Something nobody said arrives on a link between brain and agents.
+static void
+strike_link_garbage(world *w)
+{
+    uint8_t buf[GARBAGE_CAP];
+    const char *url = draw_host(w)->config.url;
+    bool to_brain = rt_rng_chance(&w->rng, 0.5);
+
+    world_say(w, "garbage to %s", to_brain ? "the brain" : "a host");
+    for (int64_t i = world_between(w, 1, 5); i > 0; i--) {
+        w->result->faults[FAULT_GARBAGE_LINK] +=
+            sim_net_inject(url, to_brain, garbage_make(&w->rng, (rt_bytes){NULL, 0}, buf));
+    }
+}
+
 void
 world_strike(world *w)
 {
     static void (*const all[])(world *w) = {
-        strike_power,     strike_power, strike_kill,  strike_power_in_call, strike_host,
-        strike_link,      strike_link,  strike_cut,   strike_disk_full,     strike_halt,
-        strike_playbooks, strike_wall,  strike_power_in_call, strike_halt,
+        strike_power,      strike_power,         strike_kill,       strike_power_in_call,
+        strike_host,       strike_link,          strike_link,       strike_cut,
+        strike_disk_full,  strike_halt,          strike_playbooks,  strike_wall,
+        strike_halt,       strike_power_in_call, strike_wall_drift, strike_stall,
+        strike_stall,      strike_reader,        strike_disk_error, strike_disk_error,
+        strike_disk_error, strike_link_garbage,
     };
 
     all[rt_rng_below(&w->rng, RT_COUNT(all))](w);
@@ -163,11 +253,30 @@ world_strike(world *w)
     w->next_strike = sim_happenings() + (uint64_t)world_between(w, 1, (int64_t)gap);
 }
 
+static void
+thaw(world *w)
+{
+    if (w->brain_loop != NULL) {
+        sim_loop_freeze(w->brain_loop, false);
+    }
+    for (size_t i = 0; i < w->host_count; i++) {
+        if (w->hosts[i].loop != NULL) {
+            sim_loop_freeze(w->hosts[i].loop, false);
+        }
+    }
+}
+
 void
 world_mend(world *w)
 {
     w->struck = false;
     world_say(w, "mended");
+    thaw(w);
+    if (w->unread) {
+        w->unread = false;
+        w->read_again_ms = sim_now_ms();
+        sim_sub_stall(PUBLISH_URL, false);
+    }
     for (size_t i = 0; i < w->host_count; i++) {
         sim_net_block(w->hosts[i].config.url, false);
     }

@@ -6,6 +6,7 @@
 
 #define STORE_BYTES_MAX (64u * 1024 * 1024)
 #define STORE_WATCHED_EVERY 256
+#define ASKED_EVERY_MAX 2500
 
 static void
 bound(world *w, const char *what, uint64_t value, uint64_t max)
@@ -82,9 +83,22 @@ watch_halt(world *w)
     }
 }
 
+// Somebody looks in at the control door, now and then.
+static void
+watch_door(world *w)
+{
+    if (sim_happenings() < w->next_ask || w->calm) {
+        return;
+    }
+    world_ask_door(w);
+    world_hang_up(w, false);
+    w->next_ask = sim_happenings() + (uint64_t)world_between(w, 1, ASKED_EVERY_MAX);
+}
+
 void
 world_watch(world *w)
 {
+    watch_door(w);
     if (w->brain != NULL) {
         watch_bounds(w);
         if (++w->steps % STORE_WATCHED_EVERY == 0) { // it has to be summed up

@@ -75,7 +75,8 @@ world_on_publication(void *user, rt_bytes message)
     if (rt_str_starts(topic, RT_STR("decisions."))) {
         see_decisions(w, (rt_bytes){zero + 1, message.len - topic.len - 1});
     } else if (rt_str_starts(topic, RT_STR("actions.")) && is_halted(w) &&
-               sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS) {
+               sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS &&
+               sim_now_ms() - w->read_again_ms > HALT_GRACE_MS) { // sent before, read only now
         world_violated(w, "%.*s was published while halted", RT_STR_ARG(topic));
     }
 }
@@ -98,17 +99,22 @@ webhook_id(const rt_http_request *request)
 static void
 draw_answer(world *w, sim_http_answer *ret_answer)
 {
+    // the last three are taken, and nobody hears of it (in time)
     static const sim_http_answer bad[] = {
         {.status = 500, .retry_after_ms = -1, .delay_ms = 1},
         {.status = 429, .retry_after_ms = 700, .delay_ms = 1},
         {.status = 400, .retry_after_ms = -1, .delay_ms = 1},
+        {.err = RT_EUNREACH, .retry_after_ms = -1, .delay_ms = 5},
         {.status = 200, .retry_after_ms = -1, .delay_ms = 20000},
         {.err = RT_ECLOSED, .retry_after_ms = -1, .delay_ms = 5},
         {.status = 200, .retry_after_ms = -1, .delay_ms = 900},
     };
 
     if (!w->calm && rt_rng_chance(&w->rng, 0.4)) {
-        *ret_answer = bad[rt_rng_below(&w->rng, RT_COUNT(bad))];
+        size_t which = (size_t)rt_rng_below(&w->rng, RT_COUNT(bad));
+
+        w->result->faults[which < RT_COUNT(bad) - 3 ? FAULT_HTTP_ERROR : FAULT_HTTP_LOST]++;
+        *ret_answer = bad[which];
     }
 }
 

@@ -91,7 +91,8 @@ bury(world *w)
     if (err != RT_ECRASH && err != RT_EIO) {
         world_violated(w, "the brain gave up: %s", rt_err_name(err));
     }
-    world_die(w, true);
+    // what a failed sync left in the page cache is there for the next start, or is not
+    world_die(w, err == RT_ECRASH || rt_rng_chance(&w->rng, 0.5));
 }
 
 static void
@@ -194,8 +195,10 @@ calm_down(world *w)
     w->calm = true;
     w->strikes = 0;
     sim_net_set_faults((sim_net_faults){.delay_min_us = 20, .delay_max_us = 500});
+    w->drift_until_ms = 0;
     world_mend_disk();
     world_mend(w);
+    world_hang_up(w, true);
     for (int i = 0; i < TENANTS; i++) {
         producer_calm(w->producers[i]);
     }
@@ -342,26 +345,40 @@ on_host_back(void *user)
     }
 }
 
+// Each fault is its own: none in some lives, one request in eight in others.
+static double
+draw_rate(world *w)
+{
+    bool none = w->draw.peaceful || rt_rng_chance(&w->rng, 0.5);
+
+    return none ? 0 : 0.12 * rt_rng_f64(&w->rng);
+}
+
 static void
 start_producers(world *w)
 {
-    double rough = !w->draw.peaceful && rt_rng_chance(&w->rng, 0.5) ? 0.05 : 0;
-
     for (int i = 0; i < TENANTS; i++) {
         producer_config config = {
             .url = INGEST_URL,
+            .pull_url = w->config.pull_url,
+            .counts = w->result->faults,
             .shop = {.tenant = world_tenants[i].number,
                      .name = world_tenants[i].name,
                      .seed = w->seed,
                      .orders = w->draw.orders,
                      .days = w->draw.paced ? 3 : 1,
                      .tail_days = w->draw.paced ? 0 : (uint32_t)world_between(w, 0, 3),
+                     .json = rt_rng_chance(&w->rng, 0.25),
                      .ids_marked = w->draw.ids_marked,
                      .hostile = w->draw.hostile},
             .paced = w->draw.paced,
             .linger_ms = rt_rng_chance(&w->rng, 0.5) ? 0 : 20000,
             .pause_max_ms = rt_rng_chance(&w->rng, 0.5) ? 1 : 40,
-            .faults = {rough, rough, rough, rough},
+            .faults = {.lost = draw_rate(w),
+                       .doubled = draw_rate(w),
+                       .unheard = draw_rate(w),
+                       .malformed = draw_rate(w),
+                       .pushed = draw_rate(w)},
             .on_wrong = on_wrong,
             .user = w};
 
@@ -387,6 +404,7 @@ open_world(world *w)
     w->client_loop = rt_loop_new();
     w->mend = rt_timer_new(w->client_loop, on_mend, w);
     w->back = rt_timer_new(w->client_loop, on_back, w);
+    w->drift = rt_timer_new(w->client_loop, world_on_drift, w);
     for (size_t i = 0; i < w->host_count; i++) {
         w->hosts[i].back = rt_timer_new(w->client_loop, on_host_back, w);
     }
@@ -408,6 +426,8 @@ close_world(world *w)
     world_end_brain(w);
     rt_timer_free(w->mend);
     rt_timer_free(w->back);
+    rt_timer_free(w->drift);
+    world_forget_asks(w);
     rt_map_free(w->published);
     rt_map_free(w->posted);
     rt_loop_free(w->client_loop);
@@ -462,6 +482,7 @@ world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_resul
     }
     ret_result->trace_hash = sim_trace_hash();
     ret_result->happenings = sim_happenings();
+    ret_result->faults[FAULT_REQUEST_LATE] = sim_net_late();
     ret_result->paced = w->draw.paced;
     ret_result->virtual_ms = sim_now_ms();
     close_world(w);
