@@ -469,6 +469,7 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     }
     if (err == RT_OK) {
         brain->decided_seq = brain->state->meta.decided_seq; // all of it was read back
+        br__execute_note_interrupted(brain);
     }
     if (err == RT_OK) {
         err = br__load_playbooks(brain, diag, &brain->next_playbooks);

@@ -429,34 +429,41 @@ br__execute_run(br_brain *brain)
 }
 
 void
-br__execute_recover(br_brain *brain)
+br__execute_note_interrupted(br_brain *brain)
 {
     br_intent intent;
+    brain->interrupted = rt_new_array(br_to_execute, br_outbox_count(brain->state->outbox) + 1);
     for (size_t cursor = 0; br_outbox_next(brain->state->outbox, &cursor, &intent);) {
-        br__execute_add(brain, intent.action_id);
+        br_to_execute *item = &brain->interrupted[brain->interrupted_count++];
+        snprintf(item->action_id, sizeof(item->action_id), "%.*s", RT_STR_ARG(intent.action_id));
     }
-    uint32_t waiting = brain->execute_count;
-    for (uint32_t i = 0; i < waiting; i++) {
-        br_to_execute item = brain->execute[brain->execute_first];
-        brain->execute_first = (brain->execute_first + 1) % BR_OUTBOX_MAX;
-        brain->execute_count--;
+}
+
+void
+br__execute_recover(br_brain *brain)
+{
+    for (uint32_t i = 0; i < brain->interrupted_count; i++) {
+        rt_str action_id = rt_str_of(brain->interrupted[i].action_id);
+        br_intent intent;
         rt_arena *arena;
-        if (!hold_intent(brain, rt_str_of(item.action_id), &intent, &arena)) {
+        if (!hold_intent(brain, action_id, &intent, &arena)) {
             continue;
         }
         const br_action *action = br_pack_action(brain->config.pack, intent.action);
         if (action != NULL && action->executor == BR_EXECUTE_WEBHOOK) {
             record_outcome(brain, &intent, "unknown", 1, "a restart interrupted it");
         } else {
-            br__execute_add(brain, intent.action_id);
+            br__execute_add(brain, action_id);
         }
         rt_arena_free(arena);
     }
+    brain->interrupted_count = 0;
 }
 
 void
 br__execute_free(br_brain *brain)
 {
+    rt_free(brain->interrupted);
     while (brain->retries != NULL) {
         br_retry *retry = brain->retries;
         brain->retries = retry->next;

@@ -174,6 +174,8 @@ struct br_brain {
     br_to_execute *execute; // ring
     uint32_t execute_first;
     uint32_t execute_count;
+    br_to_execute *interrupted; // by a restart, until the doors open
+    uint32_t interrupted_count;
     br_retry *retries;
     uint32_t retry_count;
     // sources
@@ -293,7 +295,10 @@ void br__execute_add(br_brain *brain, rt_str action_id);
 void br__execute_run(br_brain *brain);
 // br__execute_free cancels webhooks under way.
 void br__execute_free(br_brain *brain);
-// br__execute_recover resolves actions that a crash left without outcome.
+// br__execute_note_interrupted remembers which actions an earlier run left without outcome; call it
+// before this run decides anything: what it starts itself is not interrupted.
+void br__execute_note_interrupted(br_brain *brain);
+// br__execute_recover resolves the actions noted.
 void br__execute_recover(br_brain *brain);
 
 // --- publish.c ---

@@ -6,6 +6,7 @@ import hmac
 import http.server
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -77,14 +78,16 @@ class Answer(http.server.BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-class WebhookTest(harness.Case):
+class WebhookCase(harness.Case):
     """A daemon whose open_case action goes to a receiver of ours."""
+
+    HOSTS = ""
 
     def setUp(self):
         self.receiver = Receiver()
         secret = self.addFile("shop.key", SECRET + "\n")
         self.brain = harness.Brain(
-            "tenants:\n  - {id: 1, name: demo}\n"
+            "tenants:\n  - {id: 1, name: demo}\n" + self.HOSTS.format(*harness.free_ports(1)) +
             "webhooks:\n  - {name: shop, url: '%s', secret_file: %s, timeout: 3s, attempts: 3}\n"
             % (self.receiver.url, secret), sets=["webhooks.allow_loopback=true"])
         root = self.brain.copy_files()
@@ -98,11 +101,16 @@ class WebhookTest(harness.Case):
         os.mkdir(self.brain.playbooks)
         with open(os.path.join(self.brain.playbooks, "tell.yaml"), "w") as f:
             f.write(PLAYBOOK)
-        self.brain.start()
+        self.start()
         self.client = self.brain.client()
+
+    def start(self):
+        """Starts the daemon and what belongs to it."""
+        self.brain.start()
 
     def tearDown(self):
         self.receiver.hold.set()
+        self.brain.end_agents()
         if self.brain.process.poll() is None:
             self.brain.kill()
         self.client.close()
@@ -144,6 +152,10 @@ class WebhookTest(harness.Case):
         self.assertIn("v1," + want, headers["webhook-signature"].split(" "))
         self.assertEqual(headers["content-type"], "application/json")
         self.assertEqual(headers["webhook-id"], request[1]["id"])
+
+
+class WebhookTest(WebhookCase):
+    """What leaves, when, how often, and what is recorded of it."""
 
     def test_webhook_is_signed_and_says_what_is_wanted(self):
         target = self.send("w1", 200)
@@ -231,6 +243,32 @@ class WebhookTest(harness.Case):
         self.receiver.server_close()
         end = self.outcome(self.send("w10", 200))
         self.assertEqual((end["status"], end["attempts"]), ("failed", 3), end)
+
+
+class UndecidedTest(WebhookCase):
+    """A daemon that waits for an agent when it is killed."""
+
+    HOSTS = """hosts:
+  - {{name: inside, agents: [customer, learning, anomaly, healing]}}
+  - {{name: far, url: "tcp://127.0.0.1:{0}", agents: [logistics]}}
+"""
+
+    def start(self):
+        self.brain.sets.append("agents.deadline=1m")
+        self.brain.start_with_agent("far")
+
+    def test_webhook_decided_after_a_restart_is_not_taken_for_one_before_it(self):
+        self.brain.agents[0].send_signal(signal.SIGSTOP)
+        target = self.send("u1", None)  # is not answered yet when the doors open
+        harness.wait_for(lambda: self.brain.undecided() > 0, 10, "an undecided event")
+        self.assertEqual(self.receiver.of(target), [])
+        self.brain.kill()
+        self.brain.end_agents()
+        self.start()
+        harness.wait_for(lambda: self.receiver.of(target), 10, "the request")
+        self.receiver.hold.set()
+        end = self.outcome(target)
+        self.assertEqual((end["status"], end["attempts"]), ("executed", 1), end)
 
 
 if __name__ == "__main__":
