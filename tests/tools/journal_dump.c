@@ -1,8 +1,9 @@
 // journal_dump: prints the records of a journal as JSON lines, for tests that check what a daemon
 // left.
 //
-// usage: journal_dump JOURNAL_DIR PACK_DIR...
-// Works beside a running daemon and after a crash; reads only. Tenants are shown by number.
+// usage: journal_dump [--type TYPE] JOURNAL_DIR PACK_DIR...
+// With --type only events of that type, and decisions on them. Works beside a running daemon and
+// after a crash; reads only. Tenants are shown by number.
 #include <stdio.h>
 
 #include "brain/core/show.h"
@@ -52,15 +53,15 @@ brain_of_constants(const br_pack *pack)
 }
 
 static rt_err
-print_record(const br_brain *brain, const rt_record *record, rt_arena *arena, rt_text *line)
+print_record(const br_brain *brain, const br_filter *filter, const rt_record *record,
+             rt_arena *arena, rt_text *line)
 {
-    const br_filter all = {.kinds = UINT32_MAX};
     rt_mpw item;
     rt_err err = RT_OK;
 
     rt_mpw_init(&item, LINE_BYTES_MAX);
     rt_text_clear(line);
-    if (br__show_record(brain, &all, record, arena, &item)) {
+    if (br__show_record(brain, filter, record, arena, &item)) {
         err = rt_json_from_mp(rt_mpw_view(&item), line);
     }
     if (err == RT_OK && line->len > 0) {
@@ -71,7 +72,7 @@ print_record(const br_brain *brain, const rt_record *record, rt_arena *arena, rt
 }
 
 static rt_err
-print_all(const br_brain *brain, const char *dir)
+print_all(const br_brain *brain, const br_filter *filter, const char *dir)
 {
     rt_journal_reader *reader = NULL;
     rt_arena *arena = rt_arena_new(LINE_BYTES_MAX);
@@ -83,7 +84,7 @@ print_all(const br_brain *brain, const char *dir)
     while (err == RT_OK) {
         err = rt_journal_reader_next(reader, &record);
         if (err == RT_OK) {
-            err = print_record(brain, &record, arena, &line);
+            err = print_record(brain, filter, &record, arena, &line);
         }
     }
     if (reader != NULL) {
@@ -97,12 +98,18 @@ print_all(const br_brain *brain, const char *dir)
 int
 main(int argc, char **argv)
 {
+    br_filter filter = {.kinds = UINT32_MAX};
     br_pack *pack = NULL;
     br_brain *brain = NULL;
     rt_err err = RT_OK;
 
+    if (argc > 2 && strcmp(argv[1], "--type") == 0) {
+        filter.type = rt_str_of(argv[2]);
+        argv += 2;
+        argc -= 2;
+    }
     if (argc < 3) {
-        (void)fprintf(stderr, "usage: journal_dump JOURNAL_DIR PACK_DIR...\n");
+        (void)fprintf(stderr, "usage: journal_dump [--type TYPE] JOURNAL_DIR PACK_DIR...\n");
         return 2;
     }
     pack = load_packs(argv + 2, argc - 2);
@@ -110,7 +117,7 @@ main(int argc, char **argv)
         return 2;
     }
     brain = brain_of_constants(pack);
-    err = print_all(brain, argv[1]);
+    err = print_all(brain, &filter, argv[1]);
     if (err != RT_OK) {
         (void)fprintf(stderr, "journal_dump: %s: %s\n", rt_err_name(err), rt_err_detail());
     }
