@@ -102,12 +102,13 @@ audit_acked(audit *a, uint64_t seq, uint16_t tenant, const char *source, size_t 
     bool created = false;
     acked *seen = NULL;
 
-    a->figures.acked++;
     if (seq == 0) {
-        (void)audit__table_put(&a->witness->known, event, NULL);
+        (void)audit__table_put(&a->witness->known, event, &created);
+        a->figures.acked += created;
         return;
     }
     seen = audit__table_put(&a->witness->acked, seq_key(seq), &created);
+    a->figures.acked += created;
     if (!created && (seen->event.a != event.a || seen->event.b != event.b)) {
         audit__say(a, seq, "acked-twice",
                    "two events were acknowledged as record %" PRIu64 ", one of them %.*s of %.*s",

@@ -63,7 +63,7 @@ typedef struct world {
     world_host hosts[HOSTS_MAX];
     size_t host_count;
     producer *producers[TENANTS];
-    rt_map *published; // seq -> hash of a published decision
+    audit *books;      // what was seen outside of the brain, and the journal's check
     rt_map *posted;    // action id of a webhook -> the life of the brain that sent it
     uint64_t life;     // counts starts
     int64_t halted_since_ms; // -1 when not
@@ -137,6 +137,15 @@ void world_on_publication(void *user, rt_bytes message);
 void world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_answer);
 // world_tenant_of finds a tenant's number by its name; 0 for the brain's own.
 uint16_t world_tenant_of(rt_str name);
+
+// --- books.c ---
+// books_pack reads the packs on the simulated disk as the audit understands them.
+audit_pack *books_pack(void);
+// books_open begins the books of this life; books_check compares them with the journal.
+void books_open(world *w, const audit_pack *pack);
+void books_check(world *w);
+// books_on_acked notes what a producer was told; the user is the world.
+void books_on_acked(void *user, uint16_t tenant, rt_str source, rt_str id, uint64_t seq);
 
 // --- ring.c ---
 // ring_clear forgets, ring_add keeps a line with the virtual time, ring_print prints what is kept.

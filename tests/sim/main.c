@@ -16,6 +16,12 @@
 
 #define TWICE_EVERY 16 // every so many seeds, one is run a second time
 
+// The packs, as the brain and as the audit read them.
+typedef struct packs {
+    br_pack *pack;
+    audit_pack *rules;
+} packs;
+
 static uint64_t current_seed; // for the message of a failed assertion
 
 static void
@@ -120,14 +126,14 @@ print_result(uint64_t seed, const world_result *r)
 
 // Runs one seed, now and then twice; true when everything held.
 static bool
-run_seed(uint64_t seed, const br_pack *pack, bool told, bool twice, world_result *ret_result)
+run_seed(uint64_t seed, const packs *p, bool told, bool twice, world_result *ret_result)
 {
     world_result again;
 
     current_seed = seed;
-    world_run(seed, pack, told, ret_result);
+    world_run(seed, p->pack, p->rules, told, ret_result);
     if (ret_result->held && twice) {
-        world_run(seed, pack, false, &again);
+        world_run(seed, p->pack, p->rules, false, &again);
         if (again.trace_hash != ret_result->trace_hash) {
             ret_result->held = false;
             (void)snprintf(ret_result->text, sizeof(ret_result->text),
@@ -209,13 +215,13 @@ print_sums(const options *o, const sums *sum)
 }
 
 static int
-run_seeds(const options *o, const br_pack *pack)
+run_seeds(const options *o, const packs *p)
 {
     world_result r;
     sums sum = {0};
 
     for (uint64_t seed = o->seed; seed < o->seed + o->seeds; seed++) {
-        (void)run_seed(seed, pack, o->told, o->seeds == 1 || seed % TWICE_EVERY == 0, &r);
+        (void)run_seed(seed, p, o->told, o->seeds == 1 || seed % TWICE_EVERY == 0, &r);
         if (o->hashes) {
             (void)printf("hash %llu %016llx\n", (unsigned long long)seed,
                          (unsigned long long)r.trace_hash);
@@ -288,8 +294,9 @@ main(int argc, char **argv)
     sim_reset(1);
     sim_disk_reset();
     files_write();
-    br_pack *pack = load_pack();
-    int code = run_seeds(&o, pack);
-    br_pack_free(pack);
+    packs p = {load_pack(), books_pack()};
+    int code = run_seeds(&o, &p);
+    br_pack_free(p.pack);
+    audit_pack_free(p.rules);
     return code;
 }

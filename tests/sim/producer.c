@@ -4,6 +4,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/base/map.h"
 #include "runtime/sim/sim.h"
 #include "runtime/wire/json.h"
 #include "tests/sim/garbage.h"
@@ -12,6 +13,7 @@
 // Every attempt has a number; an answer to an older attempt is passed over, as a REQ socket does.
 
 #define BATCH_BYTES_MAX (1024u * 1024)
+#define KEY_CAP 448
 #define TIMEOUT_MS 400
 #define RESEND_FIRST_MS 60
 #define RESEND_MAX_MS 10000
@@ -19,7 +21,7 @@
 
 typedef struct item {
     rt_mpw body;
-    char key[PRODUCER_KEY_CAP];
+    char key[KEY_CAP];
     size_t key_len;
     bool bad;
     bool settled;
@@ -57,13 +59,14 @@ typedef struct asked {
 
 static void send_batch(producer *p);
 
-rt_bytes
-producer_key(uint16_t tenant, rt_str source, rt_str id, char buf[PRODUCER_KEY_CAP])
+// Names an event, for the list of what was acknowledged and for messages.
+static rt_bytes
+name_event(uint16_t tenant, rt_str source, rt_str id, char buf[KEY_CAP])
 {
-    int len = snprintf(buf, PRODUCER_KEY_CAP, "%u %.*s %.*s", tenant, RT_STR_ARG(source),
+    int len = snprintf(buf, KEY_CAP, "%u %.*s %.*s", tenant, RT_STR_ARG(source),
                        RT_STR_ARG(id));
 
-    RT_ASSERT(len > 0 && len < PRODUCER_KEY_CAP);
+    RT_ASSERT(len > 0 && len < KEY_CAP);
     return (rt_bytes){(const uint8_t *)buf, (size_t)len};
 }
 
@@ -99,7 +102,7 @@ take_item(producer *p)
     it->bad = p->next.bad;
     p->config.counts[FAULT_HOSTILE_TEXT] += p->next.hostile;
     it->settled = false;
-    it->key_len = producer_key(p->config.shop.tenant, text_of(body, "source"),
+    it->key_len = name_event(p->config.shop.tenant, text_of(body, "source"),
                                text_of(body, "id"), it->key)
                       .len;
     p->has_next = shop_next(p->shop, &p->next);
@@ -138,6 +141,9 @@ book_seq(producer *p, item *it, uint64_t seq)
         wrong(p, "acknowledged with two sequence numbers", it->key, RT_STR(""));
     }
     (void)rt_map_put(p->acked, key, seq); // new or the same
+    p->config.on_acked(p->config.user, p->config.shop.tenant,
+                       text_of(rt_mpw_view(&it->body), "source"),
+                       text_of(rt_mpw_view(&it->body), "id"), seq);
     it->settled = true;
 }
 
@@ -421,12 +427,6 @@ bool
 producer_done(const producer *p)
 {
     return p->done;
-}
-
-const rt_map *
-producer_acked(const producer *p)
-{
-    return p->acked;
 }
 
 uint64_t

@@ -7,14 +7,12 @@
 #ifndef CEREBRO_TESTS_SIM_PRODUCER_H
 #define CEREBRO_TESTS_SIM_PRODUCER_H
 
-#include "runtime/base/map.h"
 #include "runtime/base/rng.h"
 #include "runtime/seam/loop.h"
 #include "tests/sim/shop.h"
 #include "tests/sim/world.h"
 
 #define PRODUCER_BATCH_MAX 16
-#define PRODUCER_KEY_CAP 448
 #define PRODUCER_DAY_MS ((int64_t)86400 * 1000)
 
 typedef struct producer_faults {
@@ -35,6 +33,8 @@ typedef struct producer_config {
     producer_faults faults;
     uint64_t *counts; // of all faults, by world_fault
     void (*on_wrong)(void *user, const char *what); // an answer that must not be
+    // an event was acknowledged with this number
+    void (*on_acked)(void *user, uint16_t tenant, rt_str source, rt_str id, uint64_t seq);
     void *user;
 } producer_config;
 
@@ -50,14 +50,9 @@ void producer_calm(producer *p);
 int64_t producer_day_ms(void);
 // producer_done tells whether every event was settled.
 bool producer_done(const producer *p);
-// producer_acked is what was acknowledged: key (producer_key) -> sequence number.
-const rt_map *producer_acked(const producer *p);
 // producer_resent counts requests that had to be sent again; producer_rejected events refused for
 // good.
 uint64_t producer_resent(const producer *p);
 uint64_t producer_rejected(const producer *p);
-
-// producer_key names an event for the lists: tenant, source and id.
-rt_bytes producer_key(uint16_t tenant, rt_str source, rt_str id, char buf[PRODUCER_KEY_CAP]);
 
 #endif

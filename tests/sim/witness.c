@@ -1,4 +1,3 @@
-#include "runtime/base/hash.h"
 #include "runtime/seam/file.h"
 #include "runtime/wire/json.h"
 #include "tests/sim/internal.h"
@@ -18,9 +17,7 @@ see_decisions(world *w, rt_bytes body)
         const msg_record *items = publication.items.items;
 
         for (uint32_t i = 0; i < publication.items.count; i++) {
-            rt_bytes key = {(const uint8_t *)&items[i].seq, sizeof(items[i].seq)};
-
-            (void)rt_map_put(w->published, key, rt_hash64(items[i].payload, 0)); // or once more
+            audit_published(w->books, items[i].seq, items[i].payload.ptr, items[i].payload.len);
         }
     }
     rt_arena_free(arena);
@@ -72,12 +69,16 @@ world_on_publication(void *user, rt_bytes message)
                        foreign);
     }
 
-    if (rt_str_starts(topic, RT_STR("decisions."))) {
+    if (zero == NULL) {
+        world_violated(w, "a publication without a topic");
+    } else if (rt_str_starts(topic, RT_STR("decisions."))) {
         see_decisions(w, (rt_bytes){zero + 1, message.len - topic.len - 1});
-    } else if (rt_str_starts(topic, RT_STR("actions.")) && is_halted(w) &&
-               sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS &&
-               sim_now_ms() - w->read_again_ms > HALT_GRACE_MS) { // sent before, read only now
-        world_violated(w, "%.*s was published while halted", RT_STR_ARG(topic));
+    } else if (rt_str_starts(topic, RT_STR("actions."))) {
+        audit_acted(w->books, zero + 1, message.len - topic.len - 1);
+        if (is_halted(w) && sim_now_ms() - w->halted_since_ms > HALT_GRACE_MS &&
+            sim_now_ms() - w->read_again_ms > HALT_GRACE_MS) { // sent before, read only now
+            world_violated(w, "%.*s was published while halted", RT_STR_ARG(topic));
+        }
     }
 }
 
@@ -157,5 +158,6 @@ world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_a
         world_violated(w, "webhook %.*s was sent while halted", RT_STR_ARG(id));
     }
     (void)rt_map_put(w->posted, rt_bytes_of_str(id), life); // or the same again
+    audit_posted(w->books, id.ptr, id.len, request->body.ptr, request->body.len);
     draw_answer(w, ret_answer);
 }

@@ -289,26 +289,6 @@ check_replay(world *w, const char *when)
     }
 }
 
-static void
-check_journal(world *w)
-{
-    const rt_map *acked[TENANTS];
-    audit_witness witness = {.acked = acked,
-                             .acked_count = TENANTS,
-                             .published = w->published,
-                             .posted = w->posted,
-                             .recycled = w->draw.small_journal};
-    char text[AUDIT_TEXT_MAX];
-
-    for (int i = 0; i < TENANTS; i++) {
-        acked[i] = producer_acked(w->producers[i]);
-        w->result->resent += producer_resent(w->producers[i]);
-    }
-    if (!audit_journal(JOURNAL_DIR, w->pack, &witness, &w->result->audit, text)) {
-        world_violated(w, "%s", text);
-    }
-}
-
 // --- the whole --------------------------------------------------------------------------------
 
 static void
@@ -380,6 +360,7 @@ start_producers(world *w)
                        .malformed = draw_rate(w),
                        .pushed = draw_rate(w)},
             .on_wrong = on_wrong,
+            .on_acked = books_on_acked,
             .user = w};
 
         w->producers[i] = producer_new(w->client_loop, &config);
@@ -387,7 +368,7 @@ start_producers(world *w)
 }
 
 static void
-open_world(world *w)
+open_world(world *w, const audit_pack *rules)
 {
     ring_clear();
     sim_reset(w->seed);
@@ -398,7 +379,7 @@ open_world(world *w)
     world_configure(w);
     // rushed by the wall clock, all events lie some days back, where no bound refuses them
     sim_set_wall_ms(producer_day_ms() + (w->draw.paced ? 0 : WALL_AFTER_EVENTS_MS));
-    w->published = rt_map_new();
+    books_open(w, rules);
     w->posted = rt_map_new();
     sim_http_handler(world_on_post, w);
     w->client_loop = rt_loop_new();
@@ -428,7 +409,7 @@ close_world(world *w)
     rt_timer_free(w->back);
     rt_timer_free(w->drift);
     world_forget_asks(w);
-    rt_map_free(w->published);
+    audit_free(w->books);
     rt_map_free(w->posted);
     rt_loop_free(w->client_loop);
 }
@@ -455,14 +436,15 @@ crash_at_rest(world *w)
 }
 
 void
-world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_result)
+world_run(uint64_t seed, const br_pack *pack, const audit_pack *rules, bool told,
+          world_result *ret_result)
 {
     world *w = rt_new(world);
 
     memset(ret_result, 0, sizeof(*ret_result));
     ret_result->held = true;
     *w = (world){.seed = seed, .told = told, .pack = pack, .result = ret_result};
-    open_world(w);
+    open_world(w, rules);
     live(w);
     if (ret_result->held) {
         calm_down(w);
@@ -478,7 +460,7 @@ world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_resul
         check_replay(w, "after a last crash");
     }
     if (ret_result->held) {
-        check_journal(w);
+        books_check(w);
     }
     ret_result->trace_hash = sim_trace_hash();
     ret_result->happenings = sim_happenings();

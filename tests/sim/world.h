@@ -5,7 +5,7 @@
 #define CEREBRO_TESTS_SIM_WORLD_H
 
 #include "brain/pack/pack.h"
-#include "tests/sim/audit.h"
+#include "tests/audit/audit.h"
 
 #define WORLD_TEXT_MAX 768
 
@@ -34,7 +34,9 @@ typedef struct world_result {
 } world_result;
 
 // world_run lives one life; the same seed gives the same life. `told` prints what is done to it.
-void world_run(uint64_t seed, const br_pack *pack, bool told, world_result *ret_result);
+// `rules` is the pack as the audit reads it.
+void world_run(uint64_t seed, const br_pack *pack, const audit_pack *rules, bool told,
+               world_result *ret_result);
 // world_fault_name is what a kind of fault is called in reports.
 const char *world_fault_name(world_fault fault);
 
