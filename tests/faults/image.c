@@ -3,8 +3,8 @@
 // systems do it) the first few of them. A rename is one operation.
 //
 // A file gets its durable pages first, and then the chosen parts of the pending calls, done for
-// real on the image's files. A call that is left out may still have made its file longer; what was never
-// written reads as zeros.
+// real on the image's files. A call that is left out may still have made its file longer; what was
+// never written reads as zeros.
 //
 // lock.mdb is LMDB's table of readers, written through a mapping and never synced: in an image it
 // has its size and zeros.
