@@ -216,6 +216,11 @@ maybe_stop(br_brain *brain, int64_t now_us)
     rt_err err = rt_journal_pending(brain->journal) == 0
                      ? rt_store_cut_wait(brain->store, brain->state->applied_seq)
                      : RT_EBUSY;
+    if (err != RT_OK) {
+        rt_log_warn("stopped-unsaved", "error=%s detail=\"%s\", the next start reads the journal",
+                    rt_err_name(err), err == RT_EBUSY ? "not everything is written"
+                                                      : rt_err_detail());
+    }
     rt_log_info("stopped", "applied_seq=%llu saved=%s",
                 (unsigned long long)brain->state->applied_seq, rt_err_name(err));
     void (*on_stopped)(void *) = brain->on_stopped;

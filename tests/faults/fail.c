@@ -7,12 +7,15 @@
 //   CEREBRO_FAIL_HOW     EIO ENOSPC EINTR ... or short (write and read: half of it); not for memory
 //   CEREBRO_FAIL_FOREVER 1 = all of that kind from the n-th on
 //   CEREBRO_FAIL_COUNTS  a file that holds, shared with whoever looks, one number for each kind:
-//                        how many calls there were; then how many were made to fail
+//                        how many calls there were; how many were made to fail; and the file that
+//                        the first of them was about, below the directory
+//   CEREBRO_FAIL_TRACE   1 = the first that fails tells on stderr who called it
 //
 // Memory fails from the beginning of main on; what the loader needs is not ours to test. The
 // allocator below is asked by the names that glibc keeps for such libraries, because dlsym itself
 // allocates.
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -29,6 +32,8 @@
 #include "tests/faults/preload.h"
 
 #define FDS_MAX 1024
+#define PATH_BYTES 256
+#define FRAMES_MAX 40
 #define SHORT (-1)
 
 typedef enum kind {
@@ -49,6 +54,7 @@ typedef enum kind {
 typedef struct counts {
     _Atomic uint64_t calls[KINDS]; // each alone; nothing is guarded by them
     _Atomic uint64_t failed;
+    char path[PATH_BYTES]; // of the first that failed
 } counts;
 
 static counts own_counts;
@@ -59,8 +65,9 @@ static size_t dir_len;
 static kind failing = KINDS;
 static uint64_t nth;
 static bool is_forever;
+static bool is_traced;
 static int how = EIO;
-static bool ours[FDS_MAX];
+static char ours[FDS_MAX][PATH_BYTES]; // paths; empty = not below the directory
 
 void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
@@ -142,15 +149,41 @@ begin(void)
     nth = number(getenv("CEREBRO_FAIL_NTH"));
     is_forever = number(getenv("CEREBRO_FAIL_FOREVER")) != 0;
     how = errno_of(getenv("CEREBRO_FAIL_HOW"));
+    is_traced = number(getenv("CEREBRO_FAIL_TRACE")) != 0;
+    if (is_traced) {
+        void *frames[1];
+
+        (void)backtrace(frames, 1); // the first call allocates
+    }
     if (path != NULL) {
         map_counts(path);
     }
     is_on = true;
 }
 
-// Counts a call; whether it has to fail.
+static void
+set_path(char to[PATH_BYTES], const char *from)
+{
+    size_t len = strlen(from);
+
+    len = len < PATH_BYTES - 1 ? len : PATH_BYTES - 1;
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+static void
+trace(void)
+{
+    void *frames[FRAMES_MAX];
+
+    if (is_traced) {
+        backtrace_symbols_fd(frames, backtrace(frames, FRAMES_MAX), STDERR_FILENO);
+    }
+}
+
+// Counts a call on a file (NULL: on none); whether it has to fail.
 static bool
-is_due(kind k)
+is_due(kind k, const char *path)
 {
     uint64_t n = 0;
 
@@ -161,7 +194,10 @@ is_due(kind k)
     if (k != failing || nth == 0 || n < nth || (n > nth && !is_forever)) {
         return false;
     }
-    (void)__atomic_add_fetch(&counted->failed, 1, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&counted->failed, 1, __ATOMIC_RELAXED) == 1) {
+        set_path(counted->path, path != NULL ? path + dir_len : "");
+        trace();
+    }
     return true;
 }
 
@@ -175,7 +211,7 @@ is_below(const char *path)
 static bool
 is_ours(int fd)
 {
-    return is_on && fd >= 0 && fd < FDS_MAX && ours[fd];
+    return is_on && fd >= 0 && fd < FDS_MAX && ours[fd][0] != '\0';
 }
 
 static int
@@ -204,12 +240,12 @@ refuse(void)
         if (!is_below(path)) {                                                                     \
             return next(path, flags, mode);                                                        \
         }                                                                                          \
-        if (is_due(OPEN)) {                                                                        \
+        if (is_due(OPEN, path)) {                                                                  \
             return refuse();                                                                       \
         }                                                                                          \
         fd = next(path, flags, mode);                                                              \
         if (fd >= 0 && fd < FDS_MAX) {                                                             \
-            ours[fd] = true;                                                                       \
+            set_path(ours[fd], path);                                                              \
         }                                                                                          \
         return fd;                                                                                 \
     }
@@ -227,8 +263,8 @@ close(int fd)
     if (!is_ours(fd)) {
         return next(fd);
     }
-    ours[fd] = false;
-    due = is_due(CLOSE);
+    due = is_due(CLOSE, ours[fd]);
+    ours[fd][0] = '\0';
     if (next(fd) != 0) { // it is closed even when it fails, as Linux does it
         return -1;
     }
@@ -238,7 +274,7 @@ close(int fd)
 // A transfer that fails, or does half of it. `call` names len.
 #define FAIL_TRANSFER(k, call)                                                                     \
     do {                                                                                           \
-        if (is_ours(fd) && is_due(k)) {                                                            \
+        if (is_ours(fd) && is_due(k, ours[fd])) {                                                  \
             if (how != SHORT || len < 2) {                                                         \
                 return refuse();                                                                   \
             }                                                                                      \
@@ -293,7 +329,7 @@ writev(int fd, const struct iovec *parts, int count)
     static ssize_t (*next)(int, const struct iovec *, int);
 
     PRELOAD_NEXT(next, "writev");
-    if (is_ours(fd) && is_due(WRITE)) {
+    if (is_ours(fd) && is_due(WRITE, ours[fd])) {
         if (how != SHORT || count < 2) {
             return refuse();
         }
@@ -307,7 +343,7 @@ writev(int fd, const struct iovec *parts, int count)
     {                                                                                              \
         static ssize_t (*next)(int, const struct iovec *, int, off_t);                             \
         PRELOAD_NEXT(next, #name);                                                                 \
-        if (is_ours(fd) && is_due(WRITE)) {                                                        \
+        if (is_ours(fd) && is_due(WRITE, ours[fd])) {                                              \
             if (how != SHORT || count < 2) {                                                       \
                 return refuse();                                                                   \
             }                                                                                      \
@@ -324,7 +360,7 @@ FAIL_PWRITEV(pwritev64)
     {                                                                                              \
         static int(*next) params;                                                                  \
         PRELOAD_NEXT(next, #name);                                                                 \
-        return is_ours(fd) && is_due(k) ? refuse() : next args;                                    \
+        return is_ours(fd) && is_due(k, ours[fd]) ? refuse() : next args;                          \
     }
 
 FAIL_ON_FD(fsync, SYNC, (int fd), (fd))
@@ -339,7 +375,7 @@ FAIL_ON_FD(fallocate64, SIZE, (int fd, int mode, off_t at, off_t len), (fd, mode
     {                                                                                              \
         static void *(*next)(void *, size_t, int, int, int, off_t);                                \
         PRELOAD_NEXT(next, #name);                                                                 \
-        if (is_ours(fd) && is_due(MAP)) {                                                          \
+        if (is_ours(fd) && is_due(MAP, ours[fd])) {                                                \
             (void)refuse();                                                                        \
             return MAP_FAILED;                                                                     \
         }                                                                                          \
@@ -354,10 +390,32 @@ FAIL_MMAP(mmap64)
     {                                                                                              \
         static int(*next) params;                                                                  \
         PRELOAD_NEXT(next, #name);                                                                 \
-        return is_below(path) && is_due(k) ? refuse() : next args;                                 \
+        return is_below(path) && is_due(k, path) ? refuse() : next args;                           \
     }
 
-FAIL_ON_PATH(rename, RENAME, (const char *path, const char *to), (path, to))
+// Open files keep the name that they have, not the one that they had.
+int
+rename(const char *path, const char *to)
+{
+    static int (*next)(const char *, const char *);
+    int rc = 0;
+
+    PRELOAD_NEXT(next, "rename");
+    if (!is_below(path)) {
+        return next(path, to);
+    }
+    if (is_due(RENAME, path)) {
+        return refuse();
+    }
+    rc = next(path, to);
+    for (int fd = 0; rc == 0 && fd < FDS_MAX; fd++) {
+        if (strcmp(ours[fd], path) == 0) {
+            set_path(ours[fd], to);
+        }
+    }
+    return rc;
+}
+
 FAIL_ON_PATH(unlink, UNLINK, (const char *path), (path))
 FAIL_ON_PATH(mkdir, MKDIR, (const char *path, mode_t mode), (path, mode))
 
@@ -373,33 +431,33 @@ no_memory(void)
 void *
 malloc(size_t bytes)
 {
-    return is_due(MEMORY) ? no_memory() : __libc_malloc(bytes);
+    return is_due(MEMORY, NULL) ? no_memory() : __libc_malloc(bytes);
 }
 
 void *
 calloc(size_t count, size_t bytes)
 {
-    return is_due(MEMORY) ? no_memory() : __libc_calloc(count, bytes);
+    return is_due(MEMORY, NULL) ? no_memory() : __libc_calloc(count, bytes);
 }
 
 void *
 realloc(void *ptr, size_t bytes)
 {
     // Freeing by realloc cannot fail.
-    return (ptr == NULL || bytes > 0) && is_due(MEMORY) ? no_memory()
+    return (ptr == NULL || bytes > 0) && is_due(MEMORY, NULL) ? no_memory()
                                                         : __libc_realloc(ptr, bytes);
 }
 
 void *
 aligned_alloc(size_t align, size_t bytes)
 {
-    return is_due(MEMORY) ? no_memory() : __libc_memalign(align, bytes);
+    return is_due(MEMORY, NULL) ? no_memory() : __libc_memalign(align, bytes);
 }
 
 int
 posix_memalign(void **ret_ptr, size_t align, size_t bytes)
 {
-    void *ptr = is_due(MEMORY) ? NULL : __libc_memalign(align, bytes);
+    void *ptr = is_due(MEMORY, NULL) ? NULL : __libc_memalign(align, bytes);
 
     if (ptr == NULL) {
         return ENOMEM;

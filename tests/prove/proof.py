@@ -8,7 +8,7 @@ its steps.
 
 import argparse
 import concurrent.futures
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -175,8 +175,14 @@ class Proof:
 # --- the command ---
 
 def load(name):
-    """The module of a proof."""
-    return importlib.import_module(name)
+    """The module of a proof, under a name of its own: `io` is one of Python's as well."""
+    known_as = "proof_" + name
+    if known_as not in sys.modules:
+        path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+        spec = importlib.util.spec_from_file_location(known_as, path)
+        sys.modules[known_as] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[known_as])
+    return sys.modules[known_as]
 
 
 def known():

@@ -16,7 +16,7 @@
 
 #define EXIT_CONFIG 78
 #define EXIT_IO 74
-#define EXIT_LOCKED 75
+#define EXIT_NOT_NOW 75
 #define STOP_PATIENCE_MS 1500
 
 typedef struct inside_hosts {
@@ -52,9 +52,9 @@ static const char usage[] =
     "\n"
     "exit codes: 0 stopped as asked; 2 usage; 74 disk, journal or state cannot be trusted; 75 not "
     "now:\n"
-    "another brain has the data or the doors, or the disk is full; 78 configuration; a failed "
-    "check of\n"
-    "its own and no memory end it by SIGABRT, with a line that says so\n"
+    "another brain has the data or the doors, the disk is full, no memory; 78 configuration; a "
+    "failed\n"
+    "check of its own and no memory end it by SIGABRT, with a line that says so\n"
     "\n"
     "example: braind --config config/brain.yaml --set data.dir=/tmp/brain\n"
     "see also: brainctl --help, brain-agent --help, brain-replay --help\n";
@@ -179,15 +179,18 @@ describe_config(void *user, rt_mpw *w)
 static int
 exit_code(rt_err err)
 {
+    if (err == RT_ENOMEM) {
+        return EXIT_NOT_NOW; // of a single message a limit, of a whole start the machine
+    }
     switch (rt_err_class_of(err)) {
     case RT_CLASS_ok:
         return 0;
     case RT_CLASS_reject:
         return EXIT_CONFIG;
     case RT_CLASS_retry:
-        return EXIT_LOCKED;
+        return EXIT_NOT_NOW;
     case RT_CLASS_fatal:
-        return err == RT_ELOCKED ? EXIT_LOCKED : EXIT_IO;
+        return err == RT_ELOCKED ? EXIT_NOT_NOW : EXIT_IO;
     }
     return EXIT_IO;
 }
