@@ -327,6 +327,7 @@ start_segment(rt_journal *journal)
     memcpy(header.chain, journal->chain, RT_SHA256_LEN);
     err = rt__segment_header_write(journal->spare, &header);
     if (err != RT_OK) {
+        drop_spare(journal); // a file whose sync failed once is not to be trusted again
         return err;
     }
     rt__segment_path(journal->dir, header.first_seq, path);

@@ -312,6 +312,196 @@ test_journal_adopts_or_replaces_a_left_over_spare(void **state)
     }
 }
 
+static void
+test_journal_of_many_segments_keeps_them_all(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_info info;
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        append_bytes(journal, 900000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    CHECK_U64(rt_journal_info_get(journal).segments, 40);
+    rt_journal_close(journal);
+    CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+    CHECK_U64(info.segments, 40);
+    CHECK_U64(info.last_seq, 40);
+    CHECK_U64(info.bytes, 40 * MIB);
+    journal = open_journal(64 * MIB);
+    CHECK_U64(rt_journal_info_get(journal).segments, 40);
+    rt_journal_close(journal);
+}
+
+static void
+test_journal_full_to_the_last_byte_takes_no_empty_record(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_record record;
+
+    (void)state;
+    append_bytes(journal, MIB - DATA_AT - 64 - 28 - 4); // and 4 of padding: nothing is left
+    (void)rt_journal_begin(journal, RT_RECORD_EVENT, 0, 1);
+    CHECK_ERR(rt_journal_end(journal, &record), RT_ELIMIT);
+    CHECK_OK(rt_journal_commit(journal));
+    CHECK_U64(rt_journal_info_get(journal).segments, 1);
+    rt_journal_close(journal);
+
+    journal = open_journal(64 * MIB);
+    CHECK_U64(rt_journal_info_get(journal).last_seq, 1);
+    CHECK_U64(rt_journal_info_get(journal).torn_bytes, 0);
+    commit_pair(journal, "next segment");
+    CHECK_U64(rt_journal_info_get(journal).segments, 2);
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 3);
+}
+
+static void
+test_journal_does_not_recycle_segments_of_another_size(void **state)
+{
+    rt_journal_config config = {JOURNAL_DIR, 2 * MIB, 5 * MIB, true};
+    rt_journal *journal = open_journal(64 * MIB);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        append_bytes(journal, 900000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    rt_journal_close(journal);
+    CHECK_OK(rt_journal_open(&config, &journal));
+    for (int i = 0; i < 8; i++) {
+        append_bytes(journal, 900000);
+        CHECK_OK(rt_journal_commit(journal));
+        rt_journal_release(journal, rt_journal_committed(journal));
+    }
+    CHECK_TRUE(rt_journal_info_get(journal).bytes <= 5 * MIB);
+    CHECK_TRUE(rt_journal_info_get(journal).first_seq > 3);
+    CHECK_U64(sim_disk_used_bytes(), rt_journal_info_get(journal).bytes);
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 11);
+}
+
+static void
+test_journal_name_too_long_is_refused(void **state)
+{
+    char dir[1024];
+    rt_journal_config config = {dir, MIB, 64 * MIB, true};
+    rt_journal_reader *reader = NULL;
+    rt_journal *journal = NULL;
+    rt_journal_info info;
+
+    (void)state;
+    memset(dir, 'x', sizeof(dir));
+    dir[0] = '/';
+    dir[1024 - 32 + 1] = '\0'; // one more than fits before a segment's name
+    CHECK_ERR(rt_journal_open(&config, &journal), RT_EINVAL);
+    CHECK_ERR(rt_journal_reader_open(dir, 0, &reader), RT_EINVAL);
+    CHECK_ERR(rt_journal_verify(dir, &info), RT_EINVAL);
+    CHECK_TRUE(journal == NULL && reader == NULL);
+}
+
+static void
+test_journal_closed_twice_is_fine(void **state)
+{
+    (void)state;
+    rt_journal_close(NULL);
+    rt_journal_reader_close(NULL);
+}
+
+static void
+test_journal_directory_that_is_a_file_is_refused(void **state)
+{
+    rt_journal *journal = NULL;
+
+    (void)state;
+    CHECK_OK(rt_dir_make("/state"));
+    CHECK_OK(rt_file_replace(JOURNAL_DIR, (rt_bytes){NULL, 0}));
+    CHECK_ERR(reopen(&journal), RT_EINVAL);
+}
+
+// --- every call that can fail -------------------------------------------------------------------
+
+// How many calls of a kind the story below makes, and some more.
+static const uint64_t story_calls[SIM_DISK_OPS] = {
+    [SIM_DISK_OPEN] = 25, [SIM_DISK_READ] = 40,   [SIM_DISK_WRITE] = 80, [SIM_DISK_SYNC] = 50,
+    [SIM_DISK_FILL] = 5,  [SIM_DISK_RENAME] = 10, [SIM_DISK_REMOVE] = 5, [SIM_DISK_COMMIT] = 0,
+    [SIM_DISK_SIZE] = 25, [SIM_DISK_LIST] = 5};
+
+static uint64_t story_acked; // records acknowledged
+
+// Opens until it succeeds; only one call fails, so the second time at the latest it does.
+static rt_journal *
+open_stubbornly(void)
+{
+    rt_journal_config config = {JOURNAL_DIR, MIB, 2 * MIB, true};
+    rt_journal *journal = NULL;
+    rt_err err = rt_journal_open(&config, &journal);
+
+    if (err != RT_OK) {
+        CHECK_TRUE(err == RT_EIO || err == RT_ENOSPC);
+        CHECK_TRUE(journal == NULL);
+        CHECK_OK(rt_journal_open(&config, &journal));
+    }
+    CHECK_TRUE(rt_journal_committed(journal) >= story_acked);
+    return journal;
+}
+
+// Some commits, each tried until it succeeds, whatever has to be opened again for it.
+static rt_journal *
+commit_stubbornly(rt_journal *journal, int count)
+{
+    for (int i = 0; i < count; i++) {
+        rt_err err = RT_OK;
+
+        append_bytes(journal, 300000);
+        err = rt_journal_commit(journal);
+        if (err == RT_ENOSPC) {
+            CHECK_U64(rt_journal_committed(journal), story_acked);
+            err = rt_journal_commit(journal);
+            CHECK_OK(err);
+        } else if (err != RT_OK) {
+            CHECK_ERR(err, RT_EIO);
+            CHECK_ERR(rt_journal_commit(journal), RT_EIO); // poisoned
+            rt_journal_close(journal);
+            journal = open_stubbornly();
+            story_acked = rt_journal_committed(journal);
+            continue;
+        }
+        story_acked++;
+        CHECK_U64(rt_journal_committed(journal), story_acked);
+        rt_journal_release(journal, story_acked);
+    }
+    return journal;
+}
+
+static void
+test_journal_any_failing_call_loses_nothing_acknowledged(void **state)
+{
+    static const rt_err errs[] = {RT_EIO, RT_ENOSPC};
+
+    (void)state;
+    for (int op = 0; op < SIM_DISK_OPS; op++) {
+        for (uint64_t nth = 1; nth <= story_calls[op] * RT_COUNT(errs); nth++) {
+            rt_journal *journal = NULL;
+            rt_journal_info info;
+
+            sim_disk_reset();
+            story_acked = 0;
+            sim_disk_fail_next((sim_disk_op)op, (nth + 1) / 2, errs[nth % 2]);
+            journal = commit_stubbornly(open_stubbornly(), 8);
+            rt_journal_close(journal);
+            journal = commit_stubbornly(open_stubbornly(), 8);
+            info = rt_journal_info_get(journal);
+            CHECK_TRUE(info.bytes <= 3 * MIB);
+            rt_journal_close(journal);
+            sim_disk_fail_next((sim_disk_op)op, 0, RT_OK);
+            CHECK_TRUE(sim_disk_used_bytes() <= 3 * MIB);
+            CHECK_U64(last_seq_on_disk(), story_acked);
+        }
+    }
+}
+
 // --- against a model ------------------------------------------------------------------------
 // Random appends, commits, releases and power cuts on the simulated disk, against a model that
 // knows what was acknowledged. A failure prints the seed; CEREBRO_SEED=<n> runs that one alone
@@ -599,6 +789,13 @@ main(void)
         TEST(test_journal_failed_disk_poisons_it),
         TEST(test_journal_adopts_or_replaces_a_left_over_spare),
         TEST(test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on),
+        TEST(test_journal_of_many_segments_keeps_them_all),
+        TEST(test_journal_full_to_the_last_byte_takes_no_empty_record),
+        TEST(test_journal_does_not_recycle_segments_of_another_size),
+        TEST(test_journal_name_too_long_is_refused),
+        TEST(test_journal_closed_twice_is_fine),
+        TEST(test_journal_directory_that_is_a_file_is_refused),
+        TEST(test_journal_any_failing_call_loses_nothing_acknowledged),
         {"test_journal_keeps_its_promises_through_power_cuts",
          test_journal_keeps_its_promises_through_power_cuts, setup, say_seed, NULL},
     };

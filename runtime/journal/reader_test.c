@@ -1,3 +1,6 @@
+#include <string.h>
+
+#include "runtime/journal/internal.h"
 #include "tests/harness/journal_kit.h"
 
 static void
@@ -134,6 +137,341 @@ test_journal_half_written_group_is_retried_and_not_read(void **state)
     rt_journal_close(journal);
 }
 
+// --- files that change or vanish under it --------------------------------------------------------
+
+#define SECOND_SEGMENT JOURNAL_DIR "/0000000000000012.seg" // behind 17 records of 60,000 bytes
+#define HEADER_CRC_AT 80u
+#define HEADER_BYTES 88u
+
+// Three segments of 17 records, and some more.
+static void
+write_segments(void)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+
+    for (int i = 0; i < 60; i++) {
+        append_bytes(journal, 60000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    rt_journal_close(journal);
+}
+
+// Changes one byte of a segment's header; its checksum fits again when asked for.
+static void
+change_header(const char *path, size_t at, bool is_valid)
+{
+    uint8_t block[HEADER_BYTES];
+    rt_file *file = NULL;
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(path, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_pread(file, block, sizeof(block), 0, &got));
+    block[at] ^= 1;
+    if (is_valid) {
+        rt__put32(block + HEADER_CRC_AT, rt_crc32c(0, (rt_bytes){block, HEADER_CRC_AT}));
+    }
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
+}
+
+// Reads to where it stops; the last seq that was read goes to *ret_seq.
+static rt_err
+read_on(rt_journal_reader *reader, uint64_t *ret_seq)
+{
+    rt_record record;
+    rt_err err = RT_OK;
+
+    while ((err = rt_journal_reader_next(reader, &record)) == RT_OK) {
+        CHECK_U64(record.seq, *ret_seq + 1);
+        *ret_seq = record.seq;
+    }
+    return err;
+}
+
+static void
+check_stops_after(uint64_t last, rt_err want, const char *text)
+{
+    rt_journal_reader *reader = NULL;
+    uint64_t seq = 0;
+
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    for (int i = 0; i < 3; i++) { // and says so again
+        CHECK_ERR(read_on(reader, &seq), want);
+        CHECK_U64(seq, last);
+        CHECK_HAS(rt_str_of(rt_err_detail()), text);
+    }
+    rt_journal_reader_close(reader);
+}
+
+static void
+test_reader_next_segment_of_another_chain_or_group_is_damage(void **state)
+{
+    static const size_t places[] = {24, 48, 79}; // group; first and last byte of the chain
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(places); i++) {
+        sim_disk_reset();
+        write_segments();
+        change_header(SECOND_SEGMENT, places[i], true);
+        check_stops_after(17, RT_ECORRUPT, "does not continue the chain of " FIRST_SEGMENT);
+    }
+}
+
+static void
+test_reader_next_segment_with_a_damaged_header_is_damage(void **state)
+{
+    (void)state;
+    write_segments();
+    change_header(SECOND_SEGMENT, 30, false);
+    check_stops_after(17, RT_ECORRUPT, SECOND_SEGMENT ", offset 0: wrong checksum");
+}
+
+static void
+test_reader_whose_header_was_replaced_learns_that_it_was_recycled(void **state)
+{
+    static const size_t places[] = {12, 16, 30}; // salt, first seq, invalid
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(places); i++) {
+        rt_journal *journal = NULL;
+        rt_journal_reader *reader = NULL;
+        uint64_t seq = 0;
+
+        sim_disk_reset();
+        journal = open_journal(64 * MIB);
+        commit_pair(journal, "one");
+        rt_journal_close(journal);
+        CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+        change_header(FIRST_SEGMENT, places[i], places[i] != 30);
+        CHECK_ERR(read_on(reader, &seq), RT_ENOTFOUND);
+        CHECK_U64(seq, 2);
+        CHECK_HAS(rt_str_of(rt_err_detail()), FIRST_SEGMENT " was recycled");
+        rt_journal_reader_close(reader);
+    }
+}
+
+static void
+test_reader_of_a_segment_that_is_gone_reads_it_to_its_end(void **state)
+{
+    rt_journal_reader *reader = NULL;
+    uint64_t seq = 0;
+
+    (void)state;
+    write_segments();
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    CHECK_OK(rt_file_remove(FIRST_SEGMENT));
+    CHECK_OK(rt_file_remove(SECOND_SEGMENT));
+    CHECK_ERR(read_on(reader, &seq), RT_ENOTFOUND); // it went, and so did the one behind it
+    CHECK_U64(seq, 17);
+    CHECK_HAS(rt_str_of(rt_err_detail()), FIRST_SEGMENT " was recycled");
+    rt_journal_reader_close(reader);
+}
+
+static void
+test_reader_of_a_journal_that_is_gone_waits_at_its_end(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_reader *reader = NULL;
+    uint64_t seq = 0;
+
+    (void)state;
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    CHECK_OK(rt_file_remove(FIRST_SEGMENT));
+    CHECK_ERR(read_on(reader, &seq), RT_EEND);
+    CHECK_U64(seq, 2);
+    rt_journal_reader_close(reader);
+}
+
+static void
+test_reader_of_an_empty_segment_waits_there(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_reader *reader = NULL;
+    uint64_t seq = 0;
+
+    (void)state;
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    for (int i = 0; i < 200; i++) {
+        CHECK_ERR(read_on(reader, &seq), RT_EEND);
+    }
+    commit_pair(journal, "one");
+    check_next(reader, 1, "one");
+    rt_journal_reader_close(reader);
+    rt_journal_close(journal);
+}
+
+static void
+test_reader_opens_what_is_there_by_then(void **state)
+{
+    rt_journal_reader *reader = NULL;
+    rt_record record;
+
+    (void)state;
+    write_segments();
+    // what was listed is gone when it is opened, so it is listed again
+    sim_disk_fail_next(SIM_DISK_OPEN, 1, RT_ENOTFOUND);
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 20, &reader));
+    CHECK_OK(rt_journal_reader_next(reader, &record));
+    CHECK_U64(record.seq, 20);
+    rt_journal_reader_close(reader);
+}
+
+static void
+test_reader_begins_in_the_segment_of_its_first_record(void **state)
+{
+    static const uint64_t froms[] = {17, 18, 19, 34, 35};
+
+    (void)state;
+    write_segments();
+    CHECK_OK(rt_file_remove(FIRST_SEGMENT)); // what lies before is not looked at
+    for (size_t i = 0; i < RT_COUNT(froms); i++) {
+        rt_journal_reader *reader = NULL;
+        rt_record record;
+
+        CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, froms[i], &reader));
+        CHECK_OK(rt_journal_reader_next(reader, &record));
+        CHECK_U64(record.seq, RT_MAX(froms[i], 18));
+        rt_journal_reader_close(reader);
+    }
+}
+
+static void
+test_reader_asked_for_what_is_not_written_yet_waits_for_it(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_reader *reader = NULL;
+    rt_record record;
+
+    (void)state;
+    commit_pair(journal, "one");
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 4, &reader));
+    CHECK_ERR(rt_journal_reader_next(reader, &record), RT_EEND);
+    commit_pair(journal, "two");
+    check_next(reader, 4, "two");
+    rt_journal_reader_close(reader);
+    rt_journal_close(journal);
+}
+
+// --- every call that can fail -------------------------------------------------------------------
+
+static void
+test_reader_any_failing_call_is_told_and_reading_goes_on(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
+    uint64_t told[RT_COUNT(ops)] = {0};
+
+    (void)state;
+    write_segments();
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        for (uint64_t nth = 1; nth <= 30; nth++) {
+            rt_journal_reader *reader = NULL;
+            uint64_t seq = 0;
+            rt_err err = RT_OK;
+
+            sim_disk_fail_next(ops[i], nth, RT_EIO);
+            err = rt_journal_reader_open(JOURNAL_DIR, 0, &reader);
+            if (err == RT_EIO) {
+                told[i]++;
+                err = rt_journal_reader_open(JOURNAL_DIR, 0, &reader);
+            }
+            CHECK_OK(err);
+            err = read_on(reader, &seq);
+            if (err == RT_EIO) {
+                told[i]++;
+                err = read_on(reader, &seq);
+            }
+            CHECK_ERR(err, RT_EEND);
+            CHECK_U64(seq, 60);
+            rt_journal_reader_close(reader);
+            sim_disk_fail_next(ops[i], 0, RT_OK);
+        }
+        CHECK_TRUE(told[i] >= 2);
+    }
+}
+
+static void
+test_verify_any_failing_call_is_told(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
+    rt_journal_info info = {0};
+
+    (void)state;
+    write_segments();
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        rt_err err = RT_EIO;
+        uint64_t nth = 0;
+
+        for (; err == RT_EIO; nth++) {
+            info.last_seq = 7;
+            sim_disk_fail_next(ops[i], nth + 1, RT_EIO);
+            err = rt_journal_verify(JOURNAL_DIR, &info);
+            CHECK_U64(info.last_seq, err == RT_OK ? 60 : 7);
+        }
+        sim_disk_fail_next(ops[i], 0, RT_OK);
+        CHECK_OK(err);
+        CHECK_TRUE(nth > 3);
+    }
+}
+
+static void
+test_verify_tells_what_there_is(void **state)
+{
+    rt_journal *journal = open_journal(3 * MIB);
+    rt_journal_info live;
+    rt_journal_info info;
+
+    (void)state;
+    for (int i = 0; i < 70; i++) {
+        append_bytes(journal, 60000);
+        CHECK_OK(rt_journal_commit(journal));
+        rt_journal_release(journal, rt_journal_committed(journal));
+    }
+    live = rt_journal_info_get(journal);
+    rt_journal_close(journal);
+    CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+    CHECK_U64(info.first_seq, live.first_seq);
+    CHECK_TRUE(info.first_seq > 1);
+    CHECK_U64(info.last_seq, 70);
+    CHECK_INT(info.last_at_ms, 1000);
+    CHECK_U64(info.segments, live.segments);
+    CHECK_U64(info.torn_bytes, 0);
+    CHECK_TRUE(memcmp(info.chain, live.chain, sizeof(info.chain)) == 0);
+}
+
+static void
+test_verify_without_a_journal_finds_none(void **state)
+{
+    rt_journal_info info;
+
+    (void)state;
+    CHECK_ERR(rt_journal_verify(JOURNAL_DIR, &info), RT_ENOTFOUND);
+}
+
+static void
+test_verify_counts_a_torn_tail(void **state)
+{
+    rt_journal_config config = {JOURNAL_DIR, MIB, 64 * MIB, false}; // nothing is marked durable
+    rt_journal *journal = NULL;
+    rt_journal_info info;
+
+    (void)state;
+    CHECK_OK(rt_journal_open(&config, &journal));
+    commit_pair(journal, "one");
+    for (int i = 0; i < 3; i++) {
+        (void)append(journal, "two");
+    }
+    CHECK_OK(rt_journal_commit(journal));
+    rt_journal_close(journal);
+    scribble(DATA_AT + 128 + 3 * 32, DATA_AT + 128 + 3 * 32 + 64, 0); // the second COMMIT
+    CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+    CHECK_U64(info.last_seq, 2);
+    CHECK_U64(info.torn_records, 3);
+    CHECK_U64(info.torn_bytes, 3 * 32);
+}
+
 int
 main(void)
 {
@@ -145,6 +483,20 @@ main(void)
         TEST(test_reader_left_behind_learns_that_its_segment_went),
         TEST(test_reader_without_a_journal_finds_none),
         TEST(test_journal_half_written_group_is_retried_and_not_read),
+        TEST(test_reader_next_segment_of_another_chain_or_group_is_damage),
+        TEST(test_reader_next_segment_with_a_damaged_header_is_damage),
+        TEST(test_reader_whose_header_was_replaced_learns_that_it_was_recycled),
+        TEST(test_reader_of_a_segment_that_is_gone_reads_it_to_its_end),
+        TEST(test_reader_of_a_journal_that_is_gone_waits_at_its_end),
+        TEST(test_reader_of_an_empty_segment_waits_there),
+        TEST(test_reader_opens_what_is_there_by_then),
+        TEST(test_reader_begins_in_the_segment_of_its_first_record),
+        TEST(test_reader_asked_for_what_is_not_written_yet_waits_for_it),
+        TEST(test_reader_any_failing_call_is_told_and_reading_goes_on),
+        TEST(test_verify_any_failing_call_is_told),
+        TEST(test_verify_tells_what_there_is),
+        TEST(test_verify_without_a_journal_finds_none),
+        TEST(test_verify_counts_a_torn_tail),
     };
 
     return CHECK_RUN(tests);

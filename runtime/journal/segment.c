@@ -458,27 +458,23 @@ rt__cursor_tail(rt__cursor *cursor, uint64_t limit, rt__tail *ret_tail)
 {
     rt__tail tail = {.end = cursor->torn_end};
     uint64_t end = RT_MIN(cursor->header.bytes, cursor->pos + limit);
-    uint64_t at = cursor->pos;
+    uint64_t at = skip_blank(cursor, cursor->pos);
 
     while (at < end && !tail.has_later_group) {
         size_t len = 0;
         uint16_t group = 0;
         bool is_commit = false;
-        rt_err err = RT_OK;
+        rt_err err = probe(cursor, at, &len, &group, &is_commit);
 
-        at = skip_blank(cursor, at);
-        err = probe(cursor, at, &len, &group, &is_commit);
         if (err != RT_OK) {
             return err;
         }
-        if (len == 0) {
-            at += 8;
-            continue;
+        if (len > 0) {
+            tail.has_later_group = group != (uint16_t)cursor->group;
+            tail.record_count += is_commit ? 0 : 1;
+            tail.end = RT_MAX(tail.end, at + len);
         }
-        tail.has_later_group = group != (uint16_t)cursor->group;
-        tail.record_count += is_commit ? 0 : 1;
-        at += len;
-        tail.end = RT_MAX(tail.end, at);
+        at = skip_blank(cursor, at + RT_MAX(len, 8));
     }
     *ret_tail = tail;
     return RT_OK;

@@ -1,6 +1,9 @@
 // Damage and torn tails, seen from outside through the journal.
+#include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/alloc.h"
+#include "runtime/journal/internal.h"
 #include "tests/harness/journal_kit.h"
 
 // The last group loses everything from byte `cut` on.
@@ -152,6 +155,512 @@ test_journal_damaged_header_is_named(void **state)
     CHECK_TRUE(strstr(rt_err_detail(), FIRST_SEGMENT) != NULL);
 }
 
+// --- files that are no segments, headers that are none ------------------------------------------
+
+static void
+test_segment_other_files_beside_are_passed_over(void **state)
+{
+    static const char *const names[] = {"notes.txt", "0000000000000002.sog", "000000000000000g.seg",
+                                        "00000000000000002.seg", "000000000000002.seg",
+                                        "000000000000000A.seg"};
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_info info;
+
+    (void)state;
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        char path[128];
+
+        (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%s", names[i]);
+        CHECK_OK(rt_file_replace(path, rt_bytes_of_str(RT_STR("x"))));
+    }
+    CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+    CHECK_U64(info.segments, 1);
+    CHECK_OK(reopen(&journal));
+    CHECK_U64(rt_journal_info_get(journal).last_seq, 2);
+    CHECK_U64(rt_journal_info_get(journal).segments, 1);
+    rt_journal_close(journal);
+}
+
+static void
+test_segment_name_is_a_number_in_hexadecimal(void **state)
+{
+    char path[RT__PATH_BYTES];
+    uint64_t *seqs = NULL;
+    size_t count = 0;
+
+    (void)state;
+    CHECK_OK(rt_dir_make(JOURNAL_DIR));
+    rt__segment_path(JOURNAL_DIR, 0xfedcba9876543210, path);
+    CHECK_CSTR(path, JOURNAL_DIR "/fedcba9876543210.seg");
+    CHECK_OK(rt_file_replace(path, rt_bytes_of_str(RT_STR("x"))));
+    CHECK_OK(rt__segment_list(JOURNAL_DIR, &seqs, &count));
+    CHECK_U64(count, 1);
+    CHECK_U64(seqs[0], 0xfedcba9876543210);
+    rt_free(seqs);
+}
+
+#define HEADER_CRC_AT 80u
+#define HEADER_BYTES 88u
+
+// Changes a word of the first segment's header; its checksum fits again.
+static void
+change_header(uint64_t at, uint64_t value, size_t len)
+{
+    uint8_t block[HEADER_BYTES];
+    rt_file *file = NULL;
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_pread(file, block, sizeof(block), 0, &got));
+    for (size_t i = 0; i < len; i++) {
+        block[at + i] = (uint8_t)(value >> 8 * i);
+    }
+    rt__put32(block + HEADER_CRC_AT, rt_crc32c(0, (rt_bytes){block, HEADER_CRC_AT}));
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
+}
+
+static void
+resize(const char *path, uint64_t bytes)
+{
+    rt_file *file = NULL;
+    uint8_t *all = rt_alloc(MIB);
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(path, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_pread(file, all, (size_t)bytes, 0, &got));
+    CHECK_OK(rt_file_fill(file, bytes));
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){all, got}, 0));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
+    rt_free(all);
+}
+
+static void
+check_refused(rt_err want, const char *text)
+{
+    rt_journal *journal = NULL;
+
+    CHECK_ERR(reopen(&journal), want);
+    CHECK_HAS(rt_str_of(rt_err_detail()), FIRST_SEGMENT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), text);
+}
+
+static void
+test_segment_shorter_than_its_header_is_damage(void **state)
+{
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    resize(FIRST_SEGMENT, HEADER_BYTES - 1);
+    check_refused(RT_ECORRUPT, "no segment header");
+}
+
+static void
+test_segment_of_another_magic_is_damage(void **state)
+{
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    change_header(0, 'X', 1);
+    check_refused(RT_ECORRUPT, "no segment header");
+}
+
+static void
+test_segment_cut_off_is_damage_whatever_is_left(void **state)
+{
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    resize(FIRST_SEGMENT, MIB - 1);
+    check_refused(RT_ECORRUPT, "offset 1048575: cut off, 1048576 bytes expected");
+    resize(FIRST_SEGMENT, HEADER_BYTES);
+    check_refused(RT_ECORRUPT, "offset 88: cut off");
+}
+
+static void
+test_segment_of_a_later_or_no_format_is_not_read(void **state)
+{
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    change_header(8, 3, 4);
+    check_refused(RT_EVERSION, "has format version 3, this build reads up to 2");
+    change_header(8, 0, 4);
+    check_refused(RT_EVERSION, "has format version 0");
+}
+
+static void
+test_segment_under_another_name_is_damage(void **state)
+{
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    change_header(16, 7, 8);
+    check_refused(RT_ECORRUPT, "offset 16: the header belongs to seq 7");
+}
+
+static void
+test_segment_header_comes_back_as_it_was_written(void **state)
+{
+    rt__segment_header header = {.salt = 0x01020304,
+                                 .first_seq = 0x1112131415161718,
+                                 .group = 0x2122232425262728,
+                                 .bytes = 5000,
+                                 .last_at_ms = -5};
+    rt__segment_header got = {0};
+    rt_file *file = NULL;
+
+    (void)state;
+    memset(header.chain, 0xab, sizeof(header.chain));
+    CHECK_OK(rt_dir_make(JOURNAL_DIR));
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_fill(file, 5000));
+    CHECK_OK(rt__segment_header_write(file, &header));
+    CHECK_OK(rt__segment_header_read(file, FIRST_SEGMENT, &got));
+    rt_file_close(file);
+    CHECK_INT(got.version, 2);
+    CHECK_U64(got.salt, header.salt);
+    CHECK_U64(got.first_seq, header.first_seq);
+    CHECK_U64(got.group, header.group);
+    CHECK_U64(got.bytes, header.bytes);
+    CHECK_INT(got.last_at_ms, -5);
+    CHECK_TRUE(memcmp(got.chain, header.chain, sizeof(got.chain)) == 0);
+}
+
+// --- forged records: right checksums around what no writer writes -------------------------------
+
+#define FORGED_MAX (5u * 1024 * 1024)
+
+static rt__cursor cursor;
+
+static void
+open_cursor(void)
+{
+    CHECK_OK(rt__cursor_open(&cursor, JOURNAL_DIR, 1));
+}
+
+// An empty journal, with nothing noted of it.
+static void
+new_segment(uint64_t bytes)
+{
+    rt_journal_config config = {JOURNAL_DIR, bytes, 1024ull * MIB, true};
+    rt_journal *journal = NULL;
+
+    CHECK_OK(rt_journal_open(&config, &journal));
+    rt_journal_close(journal);
+    open_cursor();
+}
+
+// Writes a record with a valid checksum; gives the place behind it.
+static uint64_t
+forge(uint64_t at, uint64_t seq, int kind, uint64_t group, size_t payload_len)
+{
+    uint8_t *room = rt_alloc(FORGED_MAX);
+    rt_record record = {.seq = seq, .at_ms = 1000, .kind = (rt_record_kind)kind};
+    rt_file *file = NULL;
+
+    CHECK_TRUE(payload_len + 64 <= FORGED_MAX);
+    memset(room, 0, FORGED_MAX);
+    record.payload = (rt_bytes){room + RT__RECORD_HEADER_BYTES, payload_len};
+    size_t len = rt__record_seal(room, &record, group, cursor.header.salt);
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    len = (size_t)RT_MIN((uint64_t)len, cursor.header.bytes - at);
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){room, len}, at));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
+    rt_free(room);
+    return at + len;
+}
+
+static void
+check_stops(uint64_t offset, uint64_t seq, const char *text)
+{
+    rt__group group;
+
+    CHECK_ERR(rt__cursor_next(&cursor, 0, &group), RT_EEND);
+    CHECK_CSTR(cursor.bad_text, text);
+    CHECK_U64(cursor.bad_offset, offset);
+    CHECK_U64(cursor.bad_seq, seq);
+    CHECK_ERR(rt__cursor_corrupt(&cursor), RT_ECORRUPT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), text);
+    rt__cursor_forget(&cursor);
+}
+
+static void
+test_segment_header_of_a_record_must_fit_in_every_word(void **state)
+{
+    static const struct {
+        uint64_t seq;
+        int kind;
+        uint64_t group;
+        size_t payload_len;
+    } forged[] = {
+        {2, RT_RECORD_EVENT, 0, 8},       // not the next seq
+        {0, RT_RECORD_EVENT, 0, 8},       //
+        {1, 0, 0, 8},                     // no kind
+        {1, RT_RECORD_COMMIT + 1, 0, 8},  //
+        {1, RT_RECORD_EVENT, 1, 8},       // of another group
+        {1, RT_RECORD_COMMIT, 0, 36},     // a commit has the seq before
+        {1, RT_RECORD_EVENT, 0, RT_JOURNAL_PAYLOAD_MAX + 1},
+    };
+
+    (void)state;
+    new_segment(64 * MIB);
+    for (size_t i = 0; i < RT_COUNT(forged); i++) {
+        (void)forge(DATA_AT, forged[i].seq, forged[i].kind, forged[i].group,
+                    forged[i].payload_len);
+        check_stops(DATA_AT, 1, "no such record header");
+    }
+    (void)forge(DATA_AT, 1, RT_RECORD_START, 0, RT_JOURNAL_PAYLOAD_MAX);
+    check_stops(DATA_AT + 28 + RT_JOURNAL_PAYLOAD_MAX + 4, 2, "no such record header");
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_number_of_a_group_is_compared_by_its_low_half(void **state)
+{
+    rt__group group;
+
+    (void)state;
+    new_segment(MIB);
+    cursor.group = 0x10003;
+    (void)forge(DATA_AT, 1, RT_RECORD_EVENT, 3, 8);
+    CHECK_ERR(rt__cursor_next(&cursor, 0, &group), RT_EEND);
+    CHECK_U64(cursor.bad_offset, DATA_AT + 40); // the record itself is fine
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_commit_of_nothing_is_none(void **state)
+{
+    rt_journal *journal = NULL;
+
+    (void)state;
+    new_segment(MIB);
+    (void)forge(DATA_AT, 0, RT_RECORD_COMMIT, 0, RT_SHA256_LEN);
+    check_stops(DATA_AT, 1, "a commit of nothing");
+    rt__cursor_close(&cursor);
+    CHECK_OK(reopen(&journal)); // torn: it is wiped
+    CHECK_U64(rt_journal_info_get(journal).torn_bytes, 64);
+    CHECK_U64(rt_journal_info_get(journal).torn_records, 0);
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 2);
+}
+
+static void
+test_segment_commit_of_another_size_is_none(void **state)
+{
+    (void)state;
+    new_segment(MIB);
+    for (size_t len = 0; len < 100; len++) {
+        bool fits = rt__record_bytes(len) == RT__COMMIT_BYTES;
+        uint64_t at = forge(DATA_AT, 1, RT_RECORD_EVENT, 0, 8);
+
+        (void)forge(at, 1, RT_RECORD_COMMIT, 0, len);
+        check_stops(fits ? DATA_AT : at, fits ? 1 : 2,
+                    fits ? "wrong chain hash" : "a commit of nothing");
+    }
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_record_beyond_its_end_is_torn(void **state)
+{
+    rt_journal *journal = NULL;
+
+    (void)state;
+    new_segment(MIB);
+    (void)forge(DATA_AT, 1, RT_RECORD_EVENT, 0, MIB);
+    check_stops(DATA_AT, 1, "the record runs beyond the segment");
+    CHECK_U64(cursor.torn_end, MIB);
+    rt__cursor_close(&cursor);
+    CHECK_OK(reopen(&journal));
+    CHECK_U64(rt_journal_info_get(journal).torn_bytes, MIB - DATA_AT);
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 2);
+}
+
+static void
+test_segment_record_may_reach_its_last_byte(void **state)
+{
+    (void)state;
+    new_segment(MIB);
+    (void)forge(DATA_AT, 1, RT_RECORD_EVENT, 0, MIB - DATA_AT - 28 - 4);
+    check_stops(MIB, 2, "the segment ends");
+    CHECK_U64(cursor.torn_end, MIB);
+    // and a place for a header that is one word short of it is none
+    (void)forge(DATA_AT, 1, RT_RECORD_EVENT, 0, MIB - DATA_AT - 28 - 4 - 24);
+    check_stops(MIB - 24, 2, "the segment ends");
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_group_is_no_larger_than_a_writer_makes_it(void **state)
+{
+    uint64_t at = DATA_AT;
+
+    (void)state;
+    new_segment(64 * MIB);
+    for (uint64_t seq = 1; seq <= 8; seq++) {
+        at = forge(at, seq, RT_RECORD_EVENT, 0, RT_JOURNAL_PAYLOAD_MAX - 28);
+    }
+    CHECK_U64(at - DATA_AT, RT_JOURNAL_GROUP_BYTES_MAX);
+    (void)forge(at, 9, RT_RECORD_EVENT, 0, 36); // as long as a commit
+    check_stops(at + 64, 10, "no such record header");
+    (void)forge(at, 9, RT_RECORD_EVENT, 0, 37);
+    check_stops(at, 9, "no such record header");
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_fullest_group_of_all_is_read(void **state)
+{
+    rt_journal_config config = {JOURNAL_DIR, 64 * MIB, 1024ull * MIB, true};
+    rt_journal *journal = NULL;
+    rt_record record;
+
+    (void)state;
+    CHECK_OK(rt_journal_open(&config, &journal));
+    for (int i = 0; i < 8; i++) {
+        append_bytes(journal, RT_JOURNAL_PAYLOAD_MAX - 32); // 4 MiB with header and padding
+    }
+    (void)rt_journal_begin(journal, RT_RECORD_EVENT, 0, 1);
+    CHECK_ERR(rt_journal_end(journal, &record), RT_ELIMIT);
+    CHECK_OK(rt_journal_commit(journal));
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 10);
+}
+
+static void
+test_segment_that_shrinks_under_a_reader_ends(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt__group group;
+
+    (void)state;
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    open_cursor();
+    resize(FIRST_SEGMENT, DATA_AT + 40);
+    CHECK_ERR(rt__cursor_next(&cursor, 0, &group), RT_EEND);
+    CHECK_CSTR(cursor.bad_text, "the segment ends");
+    rt__cursor_close(&cursor);
+}
+
+// --- what lies behind the last complete group ---------------------------------------------------
+
+static rt__tail
+tail_of(uint64_t limit)
+{
+    rt__tail tail;
+    rt__group group;
+
+    rt__cursor_forget(&cursor);
+    CHECK_ERR(rt__cursor_next(&cursor, 0, &group), RT_EEND);
+    CHECK_OK(rt__cursor_tail(&cursor, limit, &tail));
+    return tail;
+}
+
+static void
+test_segment_later_group_is_found_wherever_it_stands(void **state)
+{
+    static const uint64_t places[] = {8, 16, 40, 4096, 65536, 65528, 300000, MIB - DATA_AT - 40};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(places); i++) {
+        rt__tail tail;
+
+        sim_disk_reset();
+        new_segment(MIB);
+        (void)forge(DATA_AT + places[i], 9, RT_RECORD_EVENT, 1, 8);
+        tail = tail_of(MIB);
+        CHECK_TRUE(tail.has_later_group);
+        CHECK_FALSE(tail_of(places[i]).has_later_group); // beyond what was asked for
+        CHECK_TRUE(tail_of(places[i] + 1).has_later_group);
+        rt__cursor_close(&cursor);
+    }
+}
+
+static void
+test_segment_records_of_a_torn_group_are_counted_to_their_end(void **state)
+{
+    uint64_t end = 0;
+    rt__tail tail;
+
+    (void)state;
+    new_segment(MIB);
+    (void)forge(DATA_AT + 80, 2, RT_RECORD_EVENT, 0, 100);
+    end = forge(DATA_AT + 800, 9, RT_RECORD_REJECT, 0, 60000);
+    tail = tail_of(MIB);
+    CHECK_FALSE(tail.has_later_group);
+    CHECK_U64(tail.record_count, 2);
+    CHECK_U64(tail.end, end);
+    end = forge(end, 9, RT_RECORD_COMMIT, 0, RT_SHA256_LEN);
+    tail = tail_of(MIB);
+    CHECK_U64(tail.record_count, 2); // a commit is no record
+    CHECK_U64(tail.end, end);
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_later_group_is_of_a_later_record_not_too_far_ahead(void **state)
+{
+    static const struct {
+        uint64_t seq;
+        bool is_later;
+    } forged[] = {{5, true},
+                  {4, false}, // before the record expected
+                  {5 + (1ull << 40) - 1, true},
+                  {5 + (1ull << 40), false}};
+
+    (void)state;
+    new_segment(MIB);
+    cursor.next_seq = 5;
+    for (size_t i = 0; i < RT_COUNT(forged); i++) {
+        (void)forge(DATA_AT + 80, forged[i].seq, RT_RECORD_EVENT, 1, 8);
+        CHECK_INT(tail_of(MIB).has_later_group, forged[i].is_later);
+    }
+    rt__cursor_close(&cursor);
+}
+
+static void
+test_segment_later_group_has_a_kind_a_size_and_a_checksum(void **state)
+{
+    static const struct {
+        int kind;
+        size_t payload_len;
+        bool is_later;
+    } forged[] = {{0, 8, false},
+                  {RT_RECORD_EVENT, 8, true},
+                  {RT_RECORD_COMMIT, 36, true},
+                  {RT_RECORD_COMMIT + 1, 8, false},
+                  {RT_RECORD_EVENT, RT_JOURNAL_PAYLOAD_MAX, true},
+                  {RT_RECORD_EVENT, RT_JOURNAL_PAYLOAD_MAX + 1, false}};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(forged); i++) {
+        sim_disk_reset();
+        new_segment(8 * MIB);
+        (void)forge(DATA_AT + 80, 1, forged[i].kind, 1, forged[i].payload_len);
+        CHECK_INT(tail_of(8 * MIB).has_later_group, forged[i].is_later);
+        CHECK_TRUE(sim_disk_flip_bit(FIRST_SEGMENT, (DATA_AT + 80 + 20) * 8));
+        CHECK_FALSE(tail_of(8 * MIB).has_later_group);
+        rt__cursor_close(&cursor);
+    }
+}
+
+static void
+test_segment_later_group_beyond_the_end_is_none(void **state)
+{
+    (void)state;
+    new_segment(MIB);
+    (void)forge(MIB - 800, 9, RT_RECORD_EVENT, 1, 4000);
+    CHECK_FALSE(tail_of(MIB).has_later_group);
+    rt__cursor_close(&cursor);
+}
+
 int
 main(void)
 {
@@ -163,6 +672,28 @@ main(void)
         TEST(test_journal_damage_before_a_torn_group_is_still_damage),
         TEST(test_journal_missing_segment_is_damage),
         TEST(test_journal_damaged_header_is_named),
+        TEST(test_segment_other_files_beside_are_passed_over),
+        TEST(test_segment_name_is_a_number_in_hexadecimal),
+        TEST(test_segment_shorter_than_its_header_is_damage),
+        TEST(test_segment_of_another_magic_is_damage),
+        TEST(test_segment_cut_off_is_damage_whatever_is_left),
+        TEST(test_segment_of_a_later_or_no_format_is_not_read),
+        TEST(test_segment_under_another_name_is_damage),
+        TEST(test_segment_header_comes_back_as_it_was_written),
+        TEST(test_segment_header_of_a_record_must_fit_in_every_word),
+        TEST(test_segment_number_of_a_group_is_compared_by_its_low_half),
+        TEST(test_segment_commit_of_nothing_is_none),
+        TEST(test_segment_commit_of_another_size_is_none),
+        TEST(test_segment_record_beyond_its_end_is_torn),
+        TEST(test_segment_record_may_reach_its_last_byte),
+        TEST(test_segment_group_is_no_larger_than_a_writer_makes_it),
+        TEST(test_segment_fullest_group_of_all_is_read),
+        TEST(test_segment_that_shrinks_under_a_reader_ends),
+        TEST(test_segment_later_group_is_found_wherever_it_stands),
+        TEST(test_segment_records_of_a_torn_group_are_counted_to_their_end),
+        TEST(test_segment_later_group_is_of_a_later_record_not_too_far_ahead),
+        TEST(test_segment_later_group_has_a_kind_a_size_and_a_checksum),
+        TEST(test_segment_later_group_beyond_the_end_is_none),
     };
 
     return CHECK_RUN(tests);

@@ -24,9 +24,10 @@ typedef enum sim_disk_op {
     SIM_DISK_RENAME,
     SIM_DISK_REMOVE,
     SIM_DISK_COMMIT, // of the key-value store: nothing of it is applied
+    SIM_DISK_SIZE,
+    SIM_DISK_LIST,   // of a directory
+    SIM_DISK_OPS,
 } sim_disk_op;
-
-#define SIM_DISK_OPS 8
 
 // Something else that lives on the disk (the simulated key-value store).
 typedef struct sim_disk_guest {

@@ -291,7 +291,10 @@ sim_disk_due(sim_disk_op op, const char *what)
 {
     failure *f = &disk.failures[op];
 
-    if (op != SIM_DISK_OPEN && op != SIM_DISK_READ) {
+    bool is_look = op == SIM_DISK_OPEN || op == SIM_DISK_READ || op == SIM_DISK_SIZE ||
+                   op == SIM_DISK_LIST;
+
+    if (!is_look) {
         sim__happen();
     }
     if (f->countdown == 0) {
@@ -453,6 +456,9 @@ rt_file_size(rt_file *file, uint64_t *ret_bytes)
 
     RT_CHECK(file, FILE_MAGIC);
     err = check_epoch(file->epoch);
+    if (err == RT_OK) {
+        err = sim_disk_due(SIM_DISK_SIZE, "size");
+    }
     if (err == RT_OK) {
         *ret_bytes = file->file->visible.len;
     }
@@ -697,7 +703,11 @@ rt_dir_list(const char *path, void (*on_name)(void *user, const char *name), voi
 {
     const node *dir = find(path);
     size_t len = strlen(path);
+    rt_err err = sim_disk_due(SIM_DISK_LIST, path);
 
+    if (err != RT_OK) {
+        return err;
+    }
     if (dir == NULL || dir->file != NULL) {
         return rt_fail(RT_ENOTFOUND, "list %s: no such directory", path);
     }
