@@ -624,6 +624,52 @@ test_recover_unreadable_disk_is_an_error(void **state)
     }
 }
 
+// --- what the journal's opening found ------------------------------------------------------------
+
+static void
+test_recover_tells_what_was_cut_from_the_journal(void **state)
+{
+    fixture *f = *state;
+    rt_record record;
+
+    write_history(f, 9);
+    rt_mpw *w = begin_record(f, RT_RECORD_REJECT, 0);
+    CHECK_TRUE(rt_mpw_reserve(w, 60000) != NULL);
+    w->len += 60000;
+    CHECK_OK(rt_journal_end(f->journal, &record));
+    sim_disk_fail_next(SIM_DISK_WRITE, 1, RT_ENOSPC);
+    CHECK_ERR(rt_journal_commit(f->journal), RT_ENOSPC); // half of it stands there
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.journal_cut_bytes, 60032);
+    CHECK_U64(f->brain->metrics.journal_damage, 0);
+    check_state_is_what_was_left(f);
+
+    CHECK_OK(start(f)); // once
+    CHECK_U64(f->brain->metrics.journal_cut_bytes, 0);
+}
+
+static void
+test_recover_tells_of_damaged_marks_and_missing_segments(void **state)
+{
+    fixture *f = *state;
+
+    uint64_t first_seq = recycle(f);
+    CHECK_TRUE(first_seq > 2);
+    save(f);
+    end_history(f);
+    char path[128];
+    (void)snprintf(path, sizeof(path), DATA_DIR "/journal/%016llx.seg",
+                   (unsigned long long)first_seq);
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.journal_damage, 0);
+    CHECK_TRUE(sim_disk_flip_bit(path, (512 + 20) * 8)); // the mark
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.journal_damage, 1);
+    CHECK_TRUE(sim_disk_flip_bit(path, (1024 + 20) * 8)); // the note that it may be the first
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.journal_damage, 2);
+}
+
 // --- playbooks of a directory --------------------------------------------------------------------
 
 #define BOOKS "/books"
@@ -806,6 +852,28 @@ test_load_more_text_than_memory_allows_is_refused(void **state)
     CHECK_ERR(br_check_playbooks(f->pack, BOOKS, f->diag), RT_ENOMEM);
 }
 
+static void
+test_load_of_files_that_fill_the_memory_to_the_last_byte(void **state)
+{
+    const size_t path_bytes = 32; // that its name takes, and with its text each takes 64 KiB
+    fixture *f = *state;
+    char path[64];
+
+    CHECK_OK(rt_dir_make(BOOKS));
+    for (size_t i = 0; i < BR_TURN_ARENA_BYTES / 65536; i++) {
+        (void)snprintf(path, sizeof(path), BOOKS "/p%04zu.yaml", i);
+        write_large(path, 65536 - path_bytes - 1);
+    }
+    CHECK_TRUE(br_check_playbooks(f->pack, BOOKS, f->diag) != RT_ENOMEM);
+    CHECK_OK(rt_dir_make(BOOKS "/sub")); // whose name has no room any more
+    CHECK_ERR(br_check_playbooks(f->pack, BOOKS, f->diag), RT_ENOMEM);
+    CHECK_OK(rt_file_remove(BOOKS "/p0000.yaml"));
+    CHECK_TRUE(br_check_playbooks(f->pack, BOOKS, f->diag) != RT_ENOMEM);
+    write_large(BOOKS "/p0000.yaml", 65536 - path_bytes - 1);
+    write_file(BOOKS "/p9999.yaml", ""); // nor has its
+    CHECK_ERR(br_check_playbooks(f->pack, BOOKS, f->diag), RT_ENOMEM);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -838,6 +906,9 @@ main(void)
         TEST(test_load_more_files_than_there_may_be_is_a_limit),
         TEST(test_load_more_directories_than_there_may_be_is_a_limit),
         TEST(test_load_more_text_than_memory_allows_is_refused),
+        TEST(test_load_of_files_that_fill_the_memory_to_the_last_byte),
+        TEST(test_recover_tells_what_was_cut_from_the_journal),
+        TEST(test_recover_tells_of_damaged_marks_and_missing_segments),
     };
 
     return CHECK_RUN(tests);

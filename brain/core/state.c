@@ -70,7 +70,8 @@ restore_playbooks(br_state *state, rt_diag *diag)
     rt_bytes key;
     rt_bytes value;
     for (size_t cursor = 0; rt_table_next(state->meta_table, &cursor, &key, &value);) {
-        if (rt_str_is(rt_key_part(key, 0), "playbook") && count < BR_PLAYBOOKS_MAX) {
+        if (rt_str_is(rt_key_part(key, 0), "playbook")) {
+            RT_ASSERT(count < BR_PLAYBOOKS_MAX); // as every set that was compiled
             rt_str name = rt_arena_str(state->scratch, rt_key_part(key, 1));
             files[count++] = (br_playbook_file){name, rt_str_of_bytes(value)};
         }

@@ -496,6 +496,160 @@ test_state_verdicts_are_counted(void **state)
     CHECK_U64(f->state->meta.actions, 0);
 }
 
+static void
+test_state_outcome_of_an_unknown_action_or_intent_changes_nothing(void **state)
+{
+    fixture *f = *state;
+
+    end_action(f, "x-9-0", "open_case", "failed"); // nobody intended it
+    end_action(f, "x-9-1", "gone", "failed");      // of a pack that had it
+
+    CHECK_INT(br_dead_count(f->state->dead), 0);
+    CHECK_U64(f->state->meta.outcomes, 0);
+}
+
+static void
+test_state_dead_letter_without_a_cause_has_an_empty_one(void **state)
+{
+    fixture *f = *state;
+    br_dead_letter letter;
+
+    (void)take(f, true, "message.dead_lettered", "",
+               "{\"owner\":\"customer\",\"ref\":\"customer/7\",\"attempts\":3}");
+    CHECK_TRUE(br_dead_get(f->state->dead, RT_STR("customer/7"), &letter));
+    CHECK_STR(letter.cause, "");
+    CHECK_U64(letter.attempts, 3);
+    CHECK_U64(letter.seq, f->seq);
+    CHECK_INT(letter.at_ms, f->now_ms);
+    CHECK_INT(letter.tenant.v, PACK_KIT_TENANT.v);
+
+    decide(f, take(f, false, "delay.detected", "order/1", "{}"), "x-1-0", "open_case", "order/1");
+    (void)take(f, true, "action.executed", "order/1",
+               "{\"action_id\":\"x-1-0\",\"action\":\"open_case\",\"decision_seq\":1,"
+               "\"status\":\"failed\"}");
+    CHECK_TRUE(br_dead_get(f->state->dead, RT_STR("x-1-0"), &letter));
+    CHECK_STR(letter.cause, "");
+    CHECK_U64(letter.attempts, 0);
+}
+
+static void
+test_state_resolution_of_no_dead_letter_changes_nothing(void **state)
+{
+    fixture *f = *state;
+
+    (void)take(f, true, "dead_letter.resolved", "", "{\"ref\":\"x-9-0\",\"how\":\"retry\"}");
+    CHECK_INT(br_outbox_count(f->state->outbox), 0);
+    CHECK_INT(br_dead_count(f->state->dead), 0);
+}
+
+static void
+test_state_reward_without_its_kind_of_decision_is_for_none(void **state)
+{
+    fixture *f = *state;
+    uint64_t count;
+    double reward;
+
+    (void)take(f, true, "decision.rewarded", "",
+               "{\"decision_seq\":1,\"event_type\":\"delay.detected\",\"reward\":1}");
+    (void)take(f, true, "decision.rewarded", "",
+               "{\"decision_seq\":1,\"action\":\"open_case\",\"reward\":1}");
+    CHECK_FALSE(br_similar_recall(f->state->similar, PACK_KIT_TENANT, RT_STR("delay.detected"),
+                                  RT_STR(""), f->now_ms, &count, &reward));
+    CHECK_FALSE(br_similar_recall(f->state->similar, PACK_KIT_TENANT, RT_STR(""),
+                                  RT_STR("open_case"), f->now_ms, &count, &reward));
+}
+
+static void
+check_playbooks_refused(fixture *f, rt_mpw *w, rt_err want)
+{
+    rt_diag *diag = rt_diag_new();
+    br_playbooks *set = NULL;
+
+    rt_err err = br_state_decode_playbooks(f->pack, rt_mpw_view(w), diag, &set);
+
+    CHECK_TRUE(err == want || (want == RT_EPROTO && err == RT_ETYPE));
+    CHECK_TRUE(set == NULL);
+    rt_mpw_clear(w);
+    rt_diag_free(diag);
+}
+
+static void
+test_state_playbooks_that_cannot_be_read_are_refused(void **state)
+{
+    fixture *f = *state;
+    br_playbook_file *files = rt_new_array(br_playbook_file, BR_PLAYBOOKS_MAX + 1);
+    rt_mpw w;
+
+    rt_mpw_init(&w, 1 << 20);
+    check_playbooks_refused(f, &w, RT_EPROTO); // nothing at all
+    for (size_t i = 0; i <= BR_PLAYBOOKS_MAX; i++) {
+        files[i] = (br_playbook_file){RT_STR("x"), RT_STR("")};
+    }
+    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX + 1, &w);
+    check_playbooks_refused(f, &w, RT_ELIMIT);
+    rt_mpw_array(&w, 2);
+    rt_mpw_cstr(&w, "version");
+    check_playbooks_refused(f, &w, RT_EPROTO);
+    rt_mpw_array(&w, 2);
+    rt_mpw_u64(&w, 1);
+    rt_mpw_u64(&w, 1); // no list
+    check_playbooks_refused(f, &w, RT_EPROTO);
+    for (int i = 0; i < 3; i++) { // no pair, no name, no text
+        rt_mpw_array(&w, 2);
+        rt_mpw_u64(&w, 1);
+        rt_mpw_array(&w, 1);
+        if (i > 0) {
+            rt_mpw_array(&w, 2);
+        }
+        if (i > 1) {
+            rt_mpw_cstr(&w, "x.yaml");
+        }
+        rt_mpw_u64(&w, 1);
+        check_playbooks_refused(f, &w, RT_EPROTO);
+    }
+    rt_mpw_fini(&w);
+    rt_free(files);
+}
+
+static void
+start_as(fixture *f, const char *instance, bool whole)
+{
+    rt_mpw *w = begin(f, RT_RECORD_START);
+
+    if (whole) {
+        rt_mpw_array(w, 3);
+    }
+    rt_mpw_cstr(w, instance);
+    br_state_apply_start(f->state, end(f));
+}
+
+static void
+test_state_start_that_names_nothing_leaves_the_journal_without_a_name(void **state)
+{
+    fixture *f = *state;
+
+    start_as(f, "aaaabbbb", false); // no list
+    start_as(f, "aaaabbbbc", true); // longer than a name is
+    CHECK_INT(f->state->meta.instance[0], 0);
+    f->now_ms++;
+    rt_mpw *w = begin(f, RT_RECORD_START);
+    rt_mpw_array(w, 3);
+    rt_mpw_u64(w, 5); // no name
+    br_state_apply_start(f->state, end(f));
+    CHECK_INT(f->state->meta.instance[0], 0);
+    CHECK_INT(f->state->meta.clock_ms, f->now_ms);
+    CHECK_U64(f->state->applied_seq, f->seq);
+    start_as(f, "aaaabbbb", true);
+    CHECK_TRUE(memcmp(f->state->meta.instance, "aaaabbbb", BR_INSTANCE_LEN) == 0);
+}
+
+static void
+test_state_freed_twice_is_fine(void **state)
+{
+    (void)state;
+    br_state_free(NULL);
+}
+
 // --- a long random history -----------------------------------------------------------------------
 
 #define ORDERS 30
@@ -793,6 +947,13 @@ main(void)
         TEST(test_state_records_after_the_last_cut_are_folded_again),
         TEST(test_state_damaged_row_of_any_table_is_refused),
         TEST(test_state_hash_tells_states_apart),
+        TEST(test_state_outcome_of_an_unknown_action_or_intent_changes_nothing),
+        TEST(test_state_dead_letter_without_a_cause_has_an_empty_one),
+        TEST(test_state_resolution_of_no_dead_letter_changes_nothing),
+        TEST(test_state_reward_without_its_kind_of_decision_is_for_none),
+        TEST(test_state_playbooks_that_cannot_be_read_are_refused),
+        TEST(test_state_start_that_names_nothing_leaves_the_journal_without_a_name),
+        TEST(test_state_freed_twice_is_fine),
     };
 
     return CHECK_RUN(tests);

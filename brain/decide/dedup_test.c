@@ -155,6 +155,23 @@ test_dedup_missing_page_is_corrupt(void **state)
     CHECK_ERR(br_dedup_new(kit.store, CAPACITY, WINDOW_MS, &dedup), RT_ECORRUPT);
 }
 
+static void
+test_dedup_numbered_events_take_no_place_in_the_window(void **state)
+{
+    rt_event numbered = event_of("/n", "x", 0, 100);
+    uint64_t seq;
+
+    (void)state;
+    numbered.has_sequence = true;
+    remember(event_of("/a", "1", 7, 100));
+    for (uint64_t i = 1; i <= 2 * CAPACITY; i++) {
+        numbered.sequence = i;
+        remember(numbered);
+    }
+    CHECK_TRUE(seen(event_of("/a", "1", 0, 0), 100, &seq));
+    CHECK_U64(seq, 7);
+}
+
 // The newest `capacity` events taken, looked through one by one.
 #define MODEL_MAX 512u
 #define IDS 400u
@@ -257,6 +274,7 @@ main(void)
         TEST(test_dedup_numbered_producer_is_exact_without_window),
         TEST(test_dedup_missing_page_is_corrupt),
         TEST(test_dedup_agrees_with_a_model_over_restarts),
+        TEST(test_dedup_numbered_events_take_no_place_in_the_window),
     };
 
     return CHECK_RUN(tests);

@@ -231,8 +231,10 @@ admit_breaker(const br_gate *gate, const br_admission *admission)
         return true;
     }
     memcpy(&row, bytes.ptr, sizeof(row));
-    return row.open_until_ms <= admission->now_ms ||
-           refuse(admission, "circuit breaker: half of the last 20 executions failed");
+    if (row.open_until_ms <= admission->now_ms) {
+        return true;
+    }
+    return refuse(admission, "circuit breaker: half of the last 20 executions failed");
 }
 
 bool

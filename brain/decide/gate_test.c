@@ -18,6 +18,7 @@ static const char ACTIONS[] =
     "  move: {group: carrier, cooldown: 2h, budget: {per_target_day: 3}}\n"
     "  note: {budget: {per_tenant_hour: 4}}\n"
     "  ping: {budget: {per_target_day: 2}}\n"
+    "  tell: {args: {a: {type: str}}}\n"
     "  free: {}\n"
     "  hook: {executor: webhook, webhook: erp}\n"
     "  hook2: {executor: webhook, webhook: crm}\n";
@@ -33,6 +34,7 @@ typedef struct fixture {
     br_candidate others[8];
     const br_candidate *admitted[8];
     uint32_t admitted_count;
+    rt_mpw args;
 } fixture;
 
 // A gate over an empty store.
@@ -66,6 +68,7 @@ setup(void **state)
 
     f->pack = pack_kit_of(texts, 2);
     open_gate(f, 21 * 60, 8 * 60);
+    rt_mpw_init(&f->args, 2 * BR_GATE_ARGS_MAX);
     *state = f;
     return 0;
 }
@@ -76,6 +79,7 @@ teardown(void **state)
     fixture *f = *state;
 
     close_gate(f);
+    rt_mpw_fini(&f->args);
     br_pack_free(f->pack);
     rt_free(f);
     return 0;
@@ -153,6 +157,22 @@ test_gate_shape_of_arguments_and_target_is_checked(void **state)
     CHECK_TRUE(admit(f, "free", "", NOON_MS));
 }
 
+// Arguments of the action `tell` that take exactly `len` bytes.
+static rt_bytes
+args_of(fixture *f, size_t len)
+{
+    static char text[BR_GATE_ARGS_MAX + 1];
+    size_t head = 1 + 2 + 3; // a map, a name of one letter, a length of 16 bits
+
+    memset(text, 'x', sizeof(text));
+    rt_mpw_clear(&f->args);
+    rt_mpw_map(&f->args, 1);
+    rt_mpw_cstr(&f->args, "a");
+    rt_mpw_str(&f->args, (rt_str){text, len - head});
+    CHECK_INT(f->args.len, len);
+    return rt_mpw_view(&f->args);
+}
+
 static void
 test_gate_target_or_arguments_too_long_are_refused(void **state)
 {
@@ -168,6 +188,8 @@ test_gate_target_or_arguments_too_long_are_refused(void **state)
     CHECK_CSTR(f->candidate.why, "target or arguments too long");
     rt_free(args);
 
+    CHECK_TRUE(admit_args(f, "tell", "a", NOON_MS, args_of(f, BR_GATE_ARGS_MAX)));
+    CHECK_FALSE(admit_args(f, "tell", "a", NOON_MS, args_of(f, BR_GATE_ARGS_MAX + 1)));
     target[RT_EVENT_SUBJECT_MAX] = '\0';
     CHECK_TRUE(admit(f, "move", target, NOON_MS));
     take(f, "move", target, NOON_MS);
@@ -375,6 +397,25 @@ outcomes(fixture *f, const char *action, int count, bool failed)
 }
 
 static void
+fail_hook_at(fixture *f, int count, int64_t now_ms)
+{
+    for (int i = 0; i < count; i++) {
+        br_gate_outcome(f->gate, br_pack_action(f->pack, RT_STR("hook")), true, now_ms);
+    }
+}
+
+static void
+test_gate_breaker_judges_by_20_outcomes_and_not_before(void **state)
+{
+    fixture *f = *state;
+
+    outcomes(f, "hook", 19, true);
+    CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS));
+    outcomes(f, "hook", 1, false);
+    CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS));
+}
+
+static void
 test_gate_breaker_opens_at_half_of_the_last_20_failed(void **state)
 {
     fixture *f = *state;
@@ -389,10 +430,10 @@ test_gate_breaker_opens_at_half_of_the_last_20_failed(void **state)
     CHECK_TRUE(admit(f, "hook2", "order/1", NOON_MS)); // of another receiver
     CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS + BR_BREAKER_OPEN_MS - 1));
     CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS + BR_BREAKER_OPEN_MS));
-    outcomes(f, "hook", 19, true); // judged anew by 20
-    CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS + BR_BREAKER_OPEN_MS));
-    outcomes(f, "hook", 1, true);
-    CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS));
+    fail_hook_at(f, 19, NOON_MS + DAY_MS); // judged anew by 20
+    CHECK_TRUE(admit(f, "hook", "order/1", NOON_MS + DAY_MS));
+    fail_hook_at(f, 1, NOON_MS + DAY_MS);
+    CHECK_FALSE(admit(f, "hook", "order/1", NOON_MS + DAY_MS));
 }
 
 static void
@@ -430,6 +471,28 @@ test_gate_tenants_have_budgets_of_their_own(void **state)
     }
 
     CHECK_TRUE(admit(f, "note", "order/1", NOON_MS));
+}
+
+static void
+test_gate_target_left_out_is_told_as_empty(void **state)
+{
+    fixture *f = *state;
+    br_admission admission = {.tenant = PACK_KIT_TENANT,
+                              .now_ms = NOON_MS,
+                              .candidate = &f->candidate};
+    br_intent intent = {.tenant = PACK_KIT_TENANT,
+                        .action_id = RT_STR("x-1-0"),
+                        .action = RT_STR("move")};
+
+    CHECK_TRUE(call(f, "customer/1", NOON_MS)); // fills the candidate
+    f->candidate.msg.proposal.target = (rt_str){NULL, 0};
+    CHECK_FALSE(br_gate_admit(f->gate, &admission));
+    CHECK_CSTR(f->candidate.why, "target '' is not a customer");
+    br_outbox_add(f->outbox, &intent, RT_STR("carrier"));
+    f->candidate.action = br_pack_action(f->pack, RT_STR("move"));
+    f->candidate.msg.proposal.args = (rt_bytes){NULL, 0};
+    CHECK_FALSE(br_gate_admit(f->gate, &admission));
+    CHECK_CSTR(f->candidate.why, "x-1-0 is in flight on ");
 }
 
 // --- random admissions against a log of everything taken ---
@@ -523,11 +586,13 @@ main(void)
         TEST(test_gate_day_of_a_target_is_counted_without_a_cooldown),
         TEST(test_gate_hour_and_minute_of_a_tenant_are_bounded),
         TEST(test_gate_counts_what_the_same_decision_admitted),
+        TEST(test_gate_breaker_judges_by_20_outcomes_and_not_before),
         TEST(test_gate_breaker_opens_at_half_of_the_last_20_failed),
         TEST(test_gate_breaker_forgets_what_is_older_than_its_window),
         TEST(test_gate_breaker_is_of_webhooks_only),
         TEST(test_gate_tenants_have_budgets_of_their_own),
         TEST(test_gate_random_admissions_agree_with_a_log),
+        TEST(test_gate_target_left_out_is_told_as_empty),
     };
 
     return CHECK_RUN(tests);

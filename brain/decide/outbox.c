@@ -117,8 +117,8 @@ br_outbox_end(br_outbox *outbox, rt_str action_id)
     decode(row, &intent, &group);
     rt_key lease = lease_key(intent.tenant, intent.target, group);
     rt_bytes holder;
-    // a lease passes on when a later action took the target over
-    bool holds = group.len > 0 && rt_table_get(outbox->table, rt_key_bytes(&lease), &holder) &&
+    // a lease passes on when a later action took the target over; without a group there is none
+    bool holds = rt_table_get(outbox->table, rt_key_bytes(&lease), &holder) &&
                  rt_str_equal(rt_str_of_bytes(holder), action_id);
     if (holds) {
         (void)rt_table_del(outbox->table, rt_key_bytes(&lease));

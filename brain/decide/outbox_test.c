@@ -180,6 +180,21 @@ test_outbox_walk_is_in_order_of_adding_even_after_a_restart(void **state)
     CHECK_FALSE(br_outbox_next(outbox, &cursor, &got));
 }
 
+static void
+test_outbox_without_group_is_one_row_and_leaves_none(void **state)
+{
+    (void)state;
+    uint64_t empty = rt_store_hash(kit.store);
+    add("x-1", "order/1", "");
+    CHECK_INT(rt_store_dirty(kit.store), 1);
+    add("x-2", "order/1", "carrier");
+    CHECK_INT(rt_store_dirty(kit.store), 3); // the intent and its lease
+
+    CHECK_TRUE(br_outbox_end(outbox, RT_STR("x-1")));
+    CHECK_TRUE(br_outbox_end(outbox, RT_STR("x-2")));
+    CHECK_U64(rt_store_hash(kit.store), empty);
+}
+
 #define TARGETS 8
 #define ACTIONS 40
 
@@ -238,6 +253,7 @@ main(void)
         TEST(test_outbox_rival_of_a_row_is_who_took_its_place),
         TEST(test_outbox_walk_is_in_order_of_adding_even_after_a_restart),
         TEST(test_outbox_holders_agree_with_a_model),
+        TEST(test_outbox_without_group_is_one_row_and_leaves_none),
     };
 
     return CHECK_RUN(tests);

@@ -424,17 +424,22 @@ test_journal_directory_that_is_a_file_is_refused(void **state)
 
 // How many calls of a kind the story below makes, and some more.
 static const uint64_t story_calls[SIM_DISK_OPS] = {
-    [SIM_DISK_OPEN] = 25, [SIM_DISK_READ] = 40,   [SIM_DISK_WRITE] = 80, [SIM_DISK_SYNC] = 50,
-    [SIM_DISK_FILL] = 5,  [SIM_DISK_RENAME] = 10, [SIM_DISK_REMOVE] = 5, [SIM_DISK_COMMIT] = 0,
+    [SIM_DISK_OPEN] = 25, [SIM_DISK_READ] = 50,   [SIM_DISK_WRITE] = 80, [SIM_DISK_SYNC] = 50,
+    [SIM_DISK_FILL] = 8,  [SIM_DISK_RENAME] = 15, [SIM_DISK_REMOVE] = 8, [SIM_DISK_COMMIT] = 0,
     [SIM_DISK_SIZE] = 25, [SIM_DISK_LIST] = 5};
+
+// Sizes of its records in turn: even ones, for which the spare is ready in time, and others that
+// come before it is.
+static const size_t story_sizes[][6] = {{300000, 300000, 300000, 300000, 300000, 300000},
+                                        {550000, 10000, 900000, 520000, 10000, 950000}};
 
 static uint64_t story_acked; // records acknowledged
 
 // Opens until it succeeds; only one call fails, so the second time at the latest it does.
 static rt_journal *
-open_stubbornly(void)
+open_stubbornly(uint64_t max_bytes)
 {
-    rt_journal_config config = {JOURNAL_DIR, MIB, 2 * MIB, true};
+    rt_journal_config config = {JOURNAL_DIR, MIB, max_bytes, true};
     rt_journal *journal = NULL;
     rt_err err = rt_journal_open(&config, &journal);
 
@@ -449,12 +454,12 @@ open_stubbornly(void)
 
 // Some commits, each tried until it succeeds, whatever has to be opened again for it.
 static rt_journal *
-commit_stubbornly(rt_journal *journal, int count)
+commit_stubbornly(rt_journal *journal, uint64_t max_bytes, const size_t *sizes)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < 9; i++) {
         rt_err err = RT_OK;
 
-        append_bytes(journal, 300000);
+        append_bytes(journal, sizes[i % 6]);
         err = rt_journal_commit(journal);
         if (err == RT_ENOSPC) {
             CHECK_U64(rt_journal_committed(journal), story_acked);
@@ -464,7 +469,7 @@ commit_stubbornly(rt_journal *journal, int count)
             CHECK_ERR(err, RT_EIO);
             CHECK_ERR(rt_journal_commit(journal), RT_EIO); // poisoned
             rt_journal_close(journal);
-            journal = open_stubbornly();
+            journal = open_stubbornly(max_bytes);
             story_acked = rt_journal_committed(journal);
             continue;
         }
@@ -476,30 +481,103 @@ commit_stubbornly(rt_journal *journal, int count)
 }
 
 static void
+tell_story(sim_disk_op op, uint64_t nth, rt_err err, const size_t *sizes)
+{
+    rt_journal *journal = NULL;
+
+    sim_disk_reset();
+    story_acked = 0;
+    sim_disk_fail_next(op, nth, err);
+    journal = commit_stubbornly(open_stubbornly(4 * MIB), 4 * MIB, sizes);
+    rt_journal_close(journal);
+    // with less room than before
+    journal = commit_stubbornly(open_stubbornly(2 * MIB), 2 * MIB, sizes);
+    CHECK_TRUE(rt_journal_info_get(journal).bytes <= 3 * MIB);
+    rt_journal_close(journal);
+    sim_disk_fail_next(op, 0, RT_OK);
+    CHECK_TRUE(sim_disk_used_bytes() <= 3 * MIB);
+    CHECK_U64(last_seq_on_disk(), story_acked);
+}
+
+static void
 test_journal_any_failing_call_loses_nothing_acknowledged(void **state)
 {
-    static const rt_err errs[] = {RT_EIO, RT_ENOSPC};
-
     (void)state;
     for (int op = 0; op < SIM_DISK_OPS; op++) {
-        for (uint64_t nth = 1; nth <= story_calls[op] * RT_COUNT(errs); nth++) {
+        for (uint64_t nth = 1; nth <= story_calls[op]; nth++) {
+            tell_story((sim_disk_op)op, nth, RT_EIO, story_sizes[nth % 2]);
+            tell_story((sim_disk_op)op, nth, RT_ENOSPC, story_sizes[(nth + 1) % 2]);
+        }
+    }
+}
+
+// A journal whose last group was written by half.
+static void
+write_torn(void)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+
+    commit_pair(journal, "one");
+    append_bytes(journal, 100000);
+    append_bytes(journal, 500000);
+    sim_disk_fail_next(SIM_DISK_WRITE, 1, RT_ENOSPC);
+    CHECK_ERR(rt_journal_commit(journal), RT_ENOSPC);
+    rt_journal_close(journal);
+}
+
+static void
+test_journal_torn_group_is_wiped_whatever_fails_meanwhile(void **state)
+{
+    (void)state;
+    for (int op = 0; op < SIM_DISK_OPS; op++) {
+        for (uint64_t nth = 1; nth <= story_calls[op] / 3; nth++) {
             rt_journal *journal = NULL;
             rt_journal_info info;
 
             sim_disk_reset();
-            story_acked = 0;
-            sim_disk_fail_next((sim_disk_op)op, (nth + 1) / 2, errs[nth % 2]);
-            journal = commit_stubbornly(open_stubbornly(), 8);
-            rt_journal_close(journal);
-            journal = commit_stubbornly(open_stubbornly(), 8);
-            info = rt_journal_info_get(journal);
-            CHECK_TRUE(info.bytes <= 3 * MIB);
-            rt_journal_close(journal);
+            write_torn();
+            story_acked = 2;
+            sim_disk_fail_next((sim_disk_op)op, nth, RT_EIO);
+            journal = open_stubbornly(64 * MIB);
             sim_disk_fail_next((sim_disk_op)op, 0, RT_OK);
-            CHECK_TRUE(sim_disk_used_bytes() <= 3 * MIB);
-            CHECK_U64(last_seq_on_disk(), story_acked);
+            CHECK_U64(rt_journal_committed(journal), 2);
+            commit_pair(journal, "two");
+            rt_journal_close(journal);
+            CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+            CHECK_U64(info.last_seq, 4);
+            CHECK_U64(info.torn_bytes, 0); // nothing of the torn group is left
         }
     }
+}
+
+static void
+test_journal_tells_what_was_torn(void **state)
+{
+    rt_journal *journal = NULL;
+
+    (void)state;
+    write_torn();
+    journal = open_journal(64 * MIB);
+    CHECK_U64(rt_journal_info_get(journal).torn_records, 1);
+    CHECK_U64(rt_journal_info_get(journal).torn_bytes, 100032 + 500032); // as the headers say
+    rt_journal_close(journal);
+}
+
+static void
+test_journal_without_syncs_is_read_back(void **state)
+{
+    rt_journal_config config = {JOURNAL_DIR, MIB, 64 * MIB, false};
+    rt_journal *journal = NULL;
+
+    (void)state;
+    CHECK_OK(rt_journal_open(&config, &journal));
+    for (int i = 0; i < 40; i++) {
+        append_bytes(journal, 60000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    CHECK_U64(rt_journal_info_get(journal).segments, 3);
+    rt_journal_close(journal);
+    CHECK_U64(last_seq_on_disk(), 40);
 }
 
 // --- against a model ------------------------------------------------------------------------
@@ -796,6 +874,9 @@ main(void)
         TEST(test_journal_closed_twice_is_fine),
         TEST(test_journal_directory_that_is_a_file_is_refused),
         TEST(test_journal_any_failing_call_loses_nothing_acknowledged),
+        TEST(test_journal_torn_group_is_wiped_whatever_fails_meanwhile),
+        TEST(test_journal_tells_what_was_torn),
+        TEST(test_journal_without_syncs_is_read_back),
         {"test_journal_keeps_its_promises_through_power_cuts",
          test_journal_keeps_its_promises_through_power_cuts, setup, say_seed, NULL},
     };

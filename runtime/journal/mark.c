@@ -54,10 +54,11 @@ read_note(rt_file *file, uint64_t at, const char *magic, uint32_t salt, uint8_t 
     if (err != RT_OK) {
         return err;
     }
-    if (got == len && memcmp(note, blank, len) == 0) {
+    memset(note + got, 0, len - got);
+    if (memcmp(note, blank, len) == 0) {
         return RT_ENOTFOUND;
     }
-    if (got < len || memcmp(note, magic, MAGIC_BYTES) != 0 ||
+    if (memcmp(note, magic, MAGIC_BYTES) != 0 ||
         rt__get32(note + MAGIC_BYTES) != note_crc(note, len, salt)) {
         return RT_ECORRUPT;
     }

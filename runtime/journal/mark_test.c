@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/base/hash.h"
+#include "runtime/journal/internal.h"
 #include "tests/harness/journal_kit.h"
 
 #define GROUP_BYTES (80 + 64) // two records of 34 bytes and 6 of padding, COMMIT
@@ -396,6 +397,107 @@ test_segment_cut_off_is_refused_wherever_it_is(void **state)
     check_refused("cut off");
 }
 
+// Writes a mark of a bug's, with a valid checksum, over that of the first segment.
+static void
+forge_mark(const rt__mark *mark)
+{
+    rt__segment_header header;
+    rt_file *file = NULL;
+
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_OK(rt__segment_header_read(file, FIRST_SEGMENT, &header));
+    CHECK_OK(rt__mark_write(file, header.salt, mark));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
+}
+
+static void
+test_mark_comes_back_as_it_was_written(void **state)
+{
+    rt__mark mark = {.is_continued = true,
+                     .pos = 0x0102030405060708,
+                     .seq = 0x1112131415161718,
+                     .group = 0x2122232425262728};
+    rt__mark got = {0};
+    rt_file *file = NULL;
+
+    (void)state;
+    write_three();
+    memset(mark.chain, 0xab, sizeof(mark.chain));
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    for (int i = 0; i < 2; i++) {
+        mark.is_continued = i == 0;
+        CHECK_OK(rt__mark_write(file, 7, &mark));
+        CHECK_OK(rt__mark_read(file, 7, &got));
+        CHECK_INT(got.is_continued, mark.is_continued);
+        CHECK_U64(got.pos, mark.pos);
+        CHECK_U64(got.seq, mark.seq);
+        CHECK_U64(got.group, mark.group);
+        CHECK_TRUE(memcmp(got.chain, mark.chain, sizeof(got.chain)) == 0);
+        CHECK_ERR(rt__mark_read(file, 8, &got), RT_ECORRUPT); // of another life of the file
+    }
+    rt_file_close(file);
+}
+
+static void
+test_mark_of_another_chain_hash_is_refused(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_info info = rt_journal_info_get(journal);
+    rt__mark mark = {.pos = DATA_AT + 2 * GROUP_BYTES, .seq = 4, .group = 2};
+
+    (void)state;
+    commit_pair(journal, "five5");
+    commit_pair(journal, "five5");
+    info = rt_journal_info_get(journal);
+    rt_journal_close(journal);
+    memcpy(mark.chain, info.chain, sizeof(mark.chain));
+    forge_mark(&mark);
+    CHECK_OK(reopen(&journal)); // this one fits
+    rt_journal_close(journal);
+    mark.chain[31] ^= 1;
+    forge_mark(&mark);
+    check_refused("offset 4384: not the chain hash that was noted");
+    mark.group = 1; // one that is behind proves nothing
+    forge_mark(&mark);
+    CHECK_OK(reopen(&journal));
+    rt_journal_close(journal);
+}
+
+static void
+test_segment_that_begins_before_the_end_of_the_one_before_is_refused(void **state)
+{
+    uint64_t seqs[SEGMENTS * 2];
+    uint64_t earlier = 0;
+    char path[128];
+
+    (void)state;
+    write_segments(64 * MIB, 17 * SEGMENTS);
+    CHECK_TRUE(list_segments(seqs) >= SEGMENTS);
+    earlier = seqs[1] - 1;
+    change_header(path_of(seqs[1]), 16, &earlier, sizeof(earlier));
+    (void)snprintf(path, sizeof(path), "%s", path_of(seqs[1]));
+    CHECK_OK(rt_file_rename(path, path_of(earlier)));
+    check_refused("does not continue the chain of " FIRST_SEGMENT);
+}
+
+static void
+test_mark_of_a_file_that_was_cut_off_is_none(void **state)
+{
+    rt_file *file = NULL;
+    rt__mark mark;
+
+    (void)state;
+    CHECK_OK(rt_dir_make(JOURNAL_DIR));
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_ERR(rt__mark_read(file, 7, &mark), RT_ENOTFOUND);
+    CHECK_OK(rt__mark_write(file, 7, &(rt__mark){.pos = 5, .chain = {[31] = 1}}));
+    CHECK_OK(rt__mark_read(file, 7, &mark));
+    CHECK_OK(rt_file_fill(file, 0));
+    CHECK_OK(rt__mark_write(file, 7, &(rt__mark){.pos = 5, .chain = {[31] = 1}}));
+    rt_file_close(file);
+}
+
 int
 main(void)
 {
@@ -417,6 +519,10 @@ main(void)
         TEST(test_segment_that_does_not_follow_is_refused),
         TEST(test_segment_of_the_first_format_is_read),
         TEST(test_segment_cut_off_is_refused_wherever_it_is),
+        TEST(test_mark_comes_back_as_it_was_written),
+        TEST(test_mark_of_another_chain_hash_is_refused),
+        TEST(test_segment_that_begins_before_the_end_of_the_one_before_is_refused),
+        TEST(test_mark_of_a_file_that_was_cut_off_is_none),
     };
 
     return CHECK_RUN(tests);

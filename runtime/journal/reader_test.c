@@ -472,6 +472,116 @@ test_verify_counts_a_torn_tail(void **state)
     CHECK_U64(info.torn_bytes, 3 * 32);
 }
 
+// --- what the writer does in the middle of a look ------------------------------------------------
+
+typedef struct meanwhile {
+    rt_journal *journal;
+    int commits;
+    size_t len;
+} meanwhile;
+
+static void
+write_meanwhile(void *user)
+{
+    meanwhile *m = user;
+
+    for (int i = 0; i < m->commits; i++) {
+        append_bytes(m->journal, m->len);
+        CHECK_OK(rt_journal_commit(m->journal));
+        rt_journal_release(m->journal, rt_journal_committed(m->journal));
+    }
+}
+
+// Whatever the writer does between two calls of a reader that looks for the next record, the reader
+// goes on without a gap, or learns that its segment went.
+static void
+check_meanwhile(int commits, size_t len, uint64_t max_bytes)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
+
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        for (uint64_t nth = 1; nth <= 10; nth++) {
+            rt_journal_reader *reader = NULL;
+            meanwhile m = {.commits = commits, .len = len};
+            uint64_t seq = 0;
+            rt_err err = RT_OK;
+
+            sim_disk_reset();
+            m.journal = open_journal(max_bytes);
+            commit_pair(m.journal, "one");
+            CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+            check_next(reader, 1, "one");
+            check_next(reader, 2, "one");
+            seq = 2;
+            sim_disk_call_next(ops[i], nth, write_meanwhile, &m);
+            err = read_on(reader, &seq);
+            sim_disk_call_next(ops[i], 0, NULL, NULL);
+            if (err == RT_EEND) {
+                err = read_on(reader, &seq);
+            }
+            if (err == RT_ENOTFOUND) {
+                CHECK_TRUE(rt_journal_info_get(m.journal).first_seq > seq);
+            } else {
+                CHECK_ERR(err, RT_EEND);
+                CHECK_U64(seq, rt_journal_committed(m.journal));
+            }
+            rt_journal_reader_close(reader);
+            rt_journal_close(m.journal);
+        }
+    }
+}
+
+static void
+test_reader_sees_a_group_written_while_it_looks(void **state)
+{
+    (void)state;
+    check_meanwhile(1, 1000, 64 * MIB);
+    check_meanwhile(3, 60000, 64 * MIB);
+}
+
+static void
+test_reader_follows_into_segments_begun_while_it_looks(void **state)
+{
+    (void)state;
+    check_meanwhile(1, 1000000, 64 * MIB); // goes to the next segment at once
+    check_meanwhile(4, 900000, 64 * MIB);
+}
+
+static void
+test_reader_learns_that_its_segment_went_while_it_looks(void **state)
+{
+    (void)state;
+    check_meanwhile(12, 900000, 3 * MIB); // recycled
+    check_meanwhile(12, 900000, 2 * MIB);
+}
+
+static void
+test_reader_opens_though_all_is_recycled_meanwhile(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        rt_journal_reader *reader = NULL;
+        meanwhile m = {.commits = 20, .len = 900000};
+        rt_record record;
+
+        sim_disk_reset();
+        m.journal = open_journal(2 * MIB);
+        commit_pair(m.journal, "one");
+        sim_disk_call_next(ops[i], 1, write_meanwhile, &m);
+        CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+        if (rt_journal_reader_next(reader, &record) == RT_ENOTFOUND) { // it went after the look
+            rt_journal_reader_close(reader);
+            CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+            CHECK_OK(rt_journal_reader_next(reader, &record));
+        }
+        CHECK_U64(record.seq, rt_journal_info_get(m.journal).first_seq);
+        rt_journal_reader_close(reader);
+        rt_journal_close(m.journal);
+    }
+}
+
 int
 main(void)
 {
@@ -497,6 +607,10 @@ main(void)
         TEST(test_verify_tells_what_there_is),
         TEST(test_verify_without_a_journal_finds_none),
         TEST(test_verify_counts_a_torn_tail),
+        TEST(test_reader_sees_a_group_written_while_it_looks),
+        TEST(test_reader_follows_into_segments_begun_while_it_looks),
+        TEST(test_reader_learns_that_its_segment_went_while_it_looks),
+        TEST(test_reader_opens_though_all_is_recycled_meanwhile),
     };
 
     return CHECK_RUN(tests);

@@ -167,6 +167,89 @@ test_scrub_without_a_journal_finds_none(void **state)
     CHECK_ERR(rt_journal_scrub(JOURNAL_DIR, on_segment, &told), RT_ENOTFOUND);
 }
 
+static void
+test_scrub_name_too_long_is_refused(void **state)
+{
+    char dir[1024];
+
+    (void)state;
+    memset(dir, 'x', sizeof(dir));
+    dir[1024 - 32 + 1] = '\0';
+    CHECK_ERR(rt_journal_scrub(dir, on_segment, &told), RT_EINVAL);
+}
+
+static void
+test_scrub_any_failing_call_is_told_of_its_segment(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE};
+
+    (void)state;
+    rt_journal_close(write_segments());
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        size_t told_of = 0;
+
+        for (uint64_t nth = 1; nth <= 40; nth++) {
+            size_t failed = 0;
+
+            sim_disk_fail_next(ops[i], nth, RT_EIO);
+            scrub();
+            CHECK_U64(told.count, 4);
+            for (size_t s = 0; s < told.count; s++) {
+                failed += told.items[s].err == RT_EIO;
+                CHECK_TRUE(told.items[s].err == RT_OK || told.items[s].err == RT_EIO);
+                CHECK_INT(told.items[s].detail[0] != '\0', told.items[s].err != RT_OK);
+            }
+            CHECK_TRUE(failed <= 1); // none when it was only a look at the segment behind
+            told_of += failed;
+        }
+        CHECK_TRUE(told_of >= 4);
+        sim_disk_fail_next(ops[i], 0, RT_OK);
+    }
+    sim_disk_fail_next(SIM_DISK_LIST, 1, RT_EIO);
+    told.count = 0;
+    CHECK_ERR(rt_journal_scrub(JOURNAL_DIR, on_segment, &told), RT_EIO);
+    CHECK_U64(told.count, 0);
+}
+
+static void
+recycle_meanwhile(void *user)
+{
+    rt_journal *journal = user;
+
+    for (int i = 0; i < 60; i++) {
+        append_bytes(journal, 60000);
+        CHECK_OK(rt_journal_commit(journal));
+        rt_journal_release(journal, rt_journal_committed(journal));
+    }
+}
+
+static void
+test_scrub_leaves_out_what_was_recycled_meanwhile(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE};
+    size_t left_out = 0;
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        for (uint64_t nth = 1; nth <= 20; nth++) {
+            rt_journal *journal = NULL;
+
+            sim_disk_reset();
+            rt_journal_close(write_segments());
+            journal = open_journal(2 * MIB);
+            sim_disk_call_next(ops[i], nth, recycle_meanwhile, journal);
+            scrub();
+            sim_disk_call_next(ops[i], 0, NULL, NULL);
+            for (size_t s = 0; s < told.count; s++) {
+                CHECK_OK(told.items[s].err);
+            }
+            left_out += 4 - told.count;
+            rt_journal_close(journal);
+        }
+    }
+    CHECK_TRUE(left_out > 40);
+}
+
 int
 main(void)
 {
@@ -178,6 +261,9 @@ main(void)
         TEST(test_scrub_names_missing_segments),
         TEST(test_scrub_names_a_segment_of_another_journal),
         TEST(test_scrub_without_a_journal_finds_none),
+        TEST(test_scrub_name_too_long_is_refused),
+        TEST(test_scrub_any_failing_call_is_told_of_its_segment),
+        TEST(test_scrub_leaves_out_what_was_recycled_meanwhile),
     };
 
     return CHECK_RUN(tests);

@@ -229,6 +229,10 @@ rt__cursor_open(rt__cursor *cursor, const char *dir, uint64_t first_seq)
         err = rt_fail(RT_ECORRUPT, "%s, offset 16: the header belongs to seq %" PRIu64, c.path,
                       c.header.first_seq);
     }
+    if (err == RT_ECORRUPT && !rt_file_exists(c.path)) {
+        // Its writer took it for something else between the opening and the look.
+        err = rt_fail(RT_ENOTFOUND, "%s was recycled", c.path);
+    }
     if (err != RT_OK) {
         rt_file_close(c.file);
         return err;

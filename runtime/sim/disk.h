@@ -44,6 +44,9 @@ void sim_disk_crash(rt_rng *rng);
 // RT_ECRASH stands for a power cut in the middle of the call: nothing is lost yet, and whoever
 // asked for it calls sim_disk_crash when the code under test has returned.
 void sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err);
+// sim_disk_call_next calls back once, right before the nth next call of a kind (1 = the very next):
+// what another process does meanwhile. 0 forgets it.
+void sim_disk_call_next(sim_disk_op op, uint64_t nth, void (*meanwhile)(void *user), void *user);
 // sim_disk_flip_bit changes one stored bit, as rot would; false when the file is shorter.
 bool sim_disk_flip_bit(const char *path, uint64_t bit);
 // sim_disk_set_capacity limits the bytes of all files together; writes beyond fail with RT_ENOSPC.

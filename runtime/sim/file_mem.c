@@ -73,6 +73,12 @@ typedef struct failure {
     rt_err err;
 } failure;
 
+typedef struct interruption {
+    uint64_t countdown; // 0 = none
+    void (*meanwhile)(void *user);
+    void *user;
+} interruption;
+
 static struct {
     node *nodes;
     size_t count;
@@ -80,6 +86,7 @@ static struct {
     uint64_t epoch;
     uint64_t capacity;
     failure failures[SIM_DISK_OPS];
+    interruption interruptions[SIM_DISK_OPS];
     const sim_disk_guest *guests[GUESTS_MAX];
     size_t guest_count;
 } disk = {.epoch = 1, .capacity = CAPACITY_DEFAULT};
@@ -290,10 +297,16 @@ rt_err
 sim_disk_due(sim_disk_op op, const char *what)
 {
     failure *f = &disk.failures[op];
-
+    interruption *i = &disk.interruptions[op];
     bool is_look = op == SIM_DISK_OPEN || op == SIM_DISK_READ || op == SIM_DISK_SIZE ||
                    op == SIM_DISK_LIST;
 
+    if (i->countdown > 0) {
+        i->countdown--;
+        if (i->countdown == 0) {
+            i->meanwhile(i->user);
+        }
+    }
     if (!is_look) {
         sim__happen();
     }
@@ -328,6 +341,7 @@ sim_disk_reset(void)
     disk.epoch++;
     disk.capacity = CAPACITY_DEFAULT;
     memset(disk.failures, 0, sizeof(disk.failures));
+    memset(disk.interruptions, 0, sizeof(disk.interruptions));
     for (size_t i = 0; i < disk.guest_count; i++) {
         disk.guests[i]->on_reset();
     }
@@ -343,6 +357,7 @@ sim_disk_crash(rt_rng *rng)
     }
     disk.epoch++;
     memset(disk.failures, 0, sizeof(disk.failures));
+    memset(disk.interruptions, 0, sizeof(disk.interruptions));
     for (size_t i = 0; i < disk.guest_count; i++) {
         disk.guests[i]->on_crash(rng);
     }
@@ -353,6 +368,13 @@ sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err)
 {
     RT_ASSERT(op < SIM_DISK_OPS);
     disk.failures[op] = (failure){nth, err};
+}
+
+void
+sim_disk_call_next(sim_disk_op op, uint64_t nth, void (*meanwhile)(void *user), void *user)
+{
+    RT_ASSERT(op < SIM_DISK_OPS);
+    disk.interruptions[op] = (interruption){nth, meanwhile, user};
 }
 
 bool
@@ -701,13 +723,14 @@ rt_dir_make(const char *path)
 rt_err
 rt_dir_list(const char *path, void (*on_name)(void *user, const char *name), void *user)
 {
-    const node *dir = find(path);
+    const node *dir = NULL;
     size_t len = strlen(path);
     rt_err err = sim_disk_due(SIM_DISK_LIST, path);
 
     if (err != RT_OK) {
         return err;
     }
+    dir = find(path);
     if (dir == NULL || dir->file != NULL) {
         return rt_fail(RT_ENOTFOUND, "list %s: no such directory", path);
     }
