@@ -603,6 +603,26 @@ test_audit_outcome_that_is_not_its_actions_is_found(void **state)
 }
 
 static void
+test_audit_interrupted_webhook_that_is_known_is_found(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        audit_kit *k = begin();
+        uint64_t seq = audit_kit_any(k);
+
+        (void)audit_kit_propose(k, "hook", "a/1", NULL);
+        (void)audit_kit_decide(k, seq);
+        (void)audit_kit_start(k);
+        (void)audit_kit_end_action(k, seq, 0, "hook", "a/1", known ? "executed" : "unknown", 1);
+        if (known != 0) {
+            audit_kit_found(k, "outcome", k->last_seq);
+        } else {
+            audit_kit_fine(k);
+        }
+    }
+}
+
+static void
 test_audit_emitting_action_without_its_event_is_found(void **state)
 {
     (void)state;
@@ -720,6 +740,7 @@ main(void)
         cmocka_unit_test(test_audit_second_outcome_is_found),
         cmocka_unit_test(test_audit_outcome_of_nothing_is_found),
         cmocka_unit_test(test_audit_outcome_that_is_not_its_actions_is_found),
+        cmocka_unit_test(test_audit_interrupted_webhook_that_is_known_is_found),
         cmocka_unit_test(test_audit_emitting_action_without_its_event_is_found),
         cmocka_unit_test(test_audit_dead_letter_without_cause_or_tries_is_found),
         cmocka_unit_test(test_audit_record_processed_and_dead_lettered_is_found),

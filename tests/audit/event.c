@@ -299,9 +299,12 @@ check_status(audit *a, const audit__event *e, const audit__intent *intent, audit
     bool sent = action->executor == EXECUTE_WEBHOOK;
     audit__key key = audit__hash(id.ptr, id.len);
 
-    if (status == ACTION_UNKNOWN && (!sent || intent->starts == a->figures.starts + 1)) {
-        audit__say(a, e->seq, "outcome", "%.*s is unknown without a restart since it was admitted",
-                   STR_ARG(id));
+    // whether a webhook that a restart interrupted arrived is not known to anybody but its receiver
+    if ((status == ACTION_UNKNOWN) != (sent && intent->starts <= a->figures.starts)) {
+        audit__say(a, e->seq, "outcome",
+                   "%.*s is %s after %" PRIu64 " restarts since it was admitted", STR_ARG(id),
+                   status == ACTION_UNKNOWN ? "unknown" : "known",
+                   a->figures.starts + 1 - intent->starts);
     }
     // a webhook may be answered after the halt when it was sent before it
     if (status == ACTION_EXECUTED && a->halted && !(sent && audit__witness_has_posted(a, key))) {

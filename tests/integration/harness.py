@@ -38,6 +38,7 @@ REPLAY = program("tools/replay/brain-replay")
 AGENT = program("tools/brain-agent/brain-agent")
 VERIFY = program("tools/verify/brain-verify")
 DUMP = program("tests/tools/journal_dump")
+AUDIT = program("tests/audit/audit")
 
 
 def skip(reason):
@@ -217,6 +218,21 @@ class Brain:
         if not done.stdout:
             raise AssertionError("brain-verify: %d %s" % (done.returncode, done.stderr))
         answer = json.loads(done.stdout)
+        answer["code"] = done.returncode
+        return answer
+
+    def audit(self, *flags):
+        """What the independent checker says about its journal; its exit code is in `code`."""
+        command = [AUDIT, self.data] + self.settings()
+        for pack in self.packs:
+            command += ["--pack", pack]
+        done = subprocess.run(command + list(flags) + ["-o", "json"], capture_output=True, text=True,
+                              timeout=170)
+        if not done.stdout:
+            raise AssertionError("audit: %d %s" % (done.returncode, done.stderr))
+        lines = done.stdout.splitlines()
+        answer = json.loads(lines[-1])
+        answer["records_listed"] = [json.loads(line) for line in lines[:-1]]
         answer["code"] = done.returncode
         return answer
 
@@ -409,8 +425,17 @@ def check_books(test, records):
     return {"external": seen, "intents": intents, "ended": ended}
 
 
+def check_audited(test, brain, *flags):
+    """The independent checker finds nothing wrong with the journal; its figures."""
+    answer = brain.audit(*flags)
+    test.assertEqual(answer["found"][:5], [], "%d violations" % answer["violations"])
+    test.assertEqual(answer["code"], 0)
+    return answer
+
+
 def check_verified(test, brain, saved=True):
-    """The stopped daemon's journal, replayed, gives the same decisions, contexts and state."""
+    """The stopped daemon's journal holds what it must, and replayed it gives the same once more."""
+    check_audited(test, brain, "--whole")
     answer = brain.verify()
     test.assertEqual((answer["different_decisions"], answer["different_contexts"]), (0, 0), answer)
     test.assertEqual(answer["undecided"], 0, answer)

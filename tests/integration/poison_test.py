@@ -114,6 +114,7 @@ class PoisonTest(harness.Case):
         self.client = self.brain.client()
         self.assertEqual([l["ref"] for l in self.letters()], ["anomaly/%d" % bad])
         harness.check_books(self, [r for r in self.brain.journal()])
+        harness.check_audited(self, self.brain, "--whole")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ class ReplayTest(harness.Case):
         self.assertEqual(brain.stop(), 0, brain.log())
         answer = harness.check_verified(self, brain)
         self.assertGreater(answer["decisions"], count_min)
+        audited = harness.check_audited(self, brain, "--whole", "--drained", "--no-dead")
+        self.assertEqual((audited["decisions"], audited["last_seq"]),
+                         (answer["decisions"], answer["last_seq"]))
         return answer
 
     def test_generated_day_is_decided_the_same_again(self):
@@ -54,6 +57,26 @@ class ReplayTest(harness.Case):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.check_run(brain, 5000)
 
+    def test_the_audit_reads_what_the_journal_holds(self):
+        """Two readers that share no code see the same records, and the figures are the same."""
+        brain = harness.Brain(sets=["clock.source=events"]).start()
+        self.assertEqual(brain.replay("day", "--orders", "300", "--bad-share", "0.01").returncode, 3)
+        brain.settle()
+        self.assertEqual(brain.stop(), 0)
+        records = brain.journal()
+        audited = harness.check_audited(self, brain, "--whole", "--drained", "--list")
+        listed = audited["records_listed"]
+        self.assertEqual([(r["seq"], r["at_ms"], r["kind"]) for r in listed],
+                         [(r["seq"], r["at_ms"], r["kind"]) for r in records])
+        self.assertEqual([r["flags"] for r in listed if r["kind"] == "event"],
+                         [int(r["undecided"]) for r in harness.events_of(records)])
+        intents = [c for r in harness.decisions_of(records) for c in r["decision"]["candidates"]
+                   if c["action_id"]]
+        self.assertEqual(audited["intents"], len(intents))
+        self.assertEqual(audited["external"],
+                         len([r for r in harness.events_of(records) if not r["internal"]]))
+        self.assertEqual(audited["groups"], listed[-1]["group"] + 1)
+
     def test_a_damaged_journal_is_not_verified(self):
         brain = harness.Brain(sets=["clock.source=events"]).start()
         self.assertEqual(brain.replay("day", "--orders", "200").returncode, 0)
@@ -70,6 +93,9 @@ class ReplayTest(harness.Case):
                                       text=True, timeout=60)
         self.assertEqual(done.returncode, 3, done.stdout)
         self.assertIn(segment, done.stderr)
+        audited = brain.audit()
+        self.assertEqual(audited["code"], 1)
+        self.assertIn(segment, audited["found"][0]["text"])
         brain.launch()
         self.assertEqual(brain.process.wait(30), 74, brain.log())
         self.assertIn(segment, brain.log())

@@ -116,6 +116,7 @@ class WebhookCase(harness.Case):
         self.client.close()
         self.receiver.shutdown()
         self.receiver.server_close()
+        harness.check_audited(self, self.brain, "--whole")  # also of what was just killed
 
     def addFile(self, name, text):
         """A file that only its owner reads."""
