@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/real/lmdb_check.h"
 #include "runtime/seam/file.h"
 #include "runtime/seam/kv_batch.h"
 
@@ -19,11 +21,15 @@
 // waits for a disk. Reads happen on the loop: one read transaction is kept (MDB_NOTLS), renewed for
 // each call and reset after it, since one left open would stop LMDB from reusing pages.
 //
-// LMDB maps the file: one that is shorter than its own header says kills the process with SIGBUS at
-// the first touch of a missing page. So the header is compared with the size before opening. LMDB
-// itself may leave pages at the end unwritten that were allocated and freed in one transaction,
-// which would look the same; therefore the file is extended (sparsely) beyond what a commit can
-// allocate before the commit begins.
+// LMDB maps the file and believes it: a page that is missing kills the process with SIGBUS, a
+// damaged one may crash it, make it loop, or make it overwrite what is in use. So every page that
+// it would touch is checked before it gets the file (lmdb_check.c). LMDB itself may leave pages at
+// the end unwritten that were allocated and freed in one transaction, which would look like a file
+// cut off; therefore the file is extended (sparsely) beyond what a commit can allocate before the
+// commit begins.
+//
+// A damaged file is set aside by its name only, so that nothing is lost that somebody may want to
+// look at; a few are kept, since each may be as large as the state.
 //
 // LMDB makes a new file without syncing it, so after a power cut it could be there with anything in
 // it, long after events were acknowledged. It is made under another name, synced, and then renamed:
@@ -41,17 +47,12 @@
 #define AHEAD_BYTES (4ull * 1024 * 1024)
 #define PAGES_PER_OP 8 // a copied path from root to leaf, with splits
 
-// Where LMDB's meta page keeps what we need; format version 1 (lmdb's mdb.c, MDB_page, MDB_meta).
-#define META_MAGIC 0xbeefc0deu
-#define META_MAGIC_AT 16
-#define META_PAGE_BYTES_AT 40
-#define META_LAST_PAGE_AT 136
-#define META_TXN_AT 144
-#define META_BYTES 152
+#define CHECK_TRIES 5
 
 struct rt_kv {
     uint32_t magic;
     bool is_readonly;
+    bool is_new;
     bool is_reading;
     MDB_env *env;
     MDB_dbi dbi;
@@ -244,77 +245,57 @@ run_store_thread(void *user)
 
 // --- open and close -------------------------------------------------------------------------
 
-static uint64_t
-load64(const uint8_t *at)
-{
-    uint64_t value = 0;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-static uint32_t
-load32(const uint8_t *at)
-{
-    uint32_t value = 0;
-
-    memcpy(&value, at, sizeof(value));
-    return value;
-}
-
-// Reads one meta page; false when it is none.
-static bool
-read_meta(rt_file *file, uint64_t at, uint8_t meta[META_BYTES])
-{
-    size_t len = 0;
-
-    return rt_file_pread(file, meta, META_BYTES, at, &len) == RT_OK && len == META_BYTES &&
-           load32(meta + META_MAGIC_AT) == META_MAGIC;
-}
-
-// Compares what the newer meta page says with the size of the file.
 static rt_err
-check_metas(rt_file *file, const char *path)
+read_image(void *user, uint64_t at, uint8_t *buf, size_t len)
 {
-    uint8_t first[META_BYTES];
-    uint8_t second[META_BYTES];
-    const uint8_t *newer = first;
-    uint64_t page_bytes = 0;
-    uint64_t need = 0;
-    uint64_t size = 0;
+    size_t got = 0;
+    rt_err err = rt_file_pread(user, buf, len, at, &got);
+
+    return err == RT_OK && got < len ? rt_fail(RT_ECORRUPT, "the file became shorter") : err;
+}
+
+// Checks the file beside a living owner: what it commits meanwhile makes a walk see pages of two
+// transactions, so damage counts only when nothing was committed.
+static rt_err
+check_beside_owner(const rt__lmdb_image *image)
+{
+    rt__lmdb_facts before;
+    rt__lmdb_facts after;
+    rt__lmdb_facts facts;
     rt_err err = RT_OK;
 
-    if (!read_meta(file, 0, first)) {
-        return rt_fail(RT_ECORRUPT, "%s: no LMDB header", path);
+    for (int i = 0; i < CHECK_TRIES; i++) {
+        err = rt__lmdb_metas(image, &before);
+        if (err == RT_OK) {
+            err = rt__lmdb_check(image, &facts);
+        }
+        if (err == RT_OK || (rt__lmdb_metas(image, &after) == RT_OK && after.txn == before.txn)) {
+            return err;
+        }
     }
-    page_bytes = load32(first + META_PAGE_BYTES_AT);
-    if (!read_meta(file, page_bytes, second)) {
-        return rt_fail(RT_ECORRUPT, "%s: no second LMDB header", path);
-    }
-    if (load64(second + META_TXN_AT) > load64(first + META_TXN_AT)) {
-        newer = second;
-    }
-    need = (load64(newer + META_LAST_PAGE_AT) + 1) * page_bytes;
-    // Read after the header, because a living owner makes the file longer first.
-    err = rt_file_size(file, &size);
-    if (err == RT_OK && size < need) {
-        err = rt_fail(RT_ECORRUPT, "%s is cut off: %llu bytes of %llu", path,
-                      (unsigned long long)size, (unsigned long long)need);
-    }
-    return err;
+    return rt__lmdb_metas(image, &after);
 }
 
+// Checks data.mdb.
 static rt_err
-check_file(const char *dir)
+check_file(const char *dir, bool is_readonly, bool *ret_is_new)
 {
     char path[PATH_BYTES_MAX];
     rt_file *file = NULL;
+    rt__lmdb_facts facts;
+    rt__lmdb_image image = {.name = path, .read = read_image};
     rt_err err = RT_OK;
 
     (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
     err = rt_file_open(path, RT_FILE_READ, &file);
+    if (err != RT_OK) {
+        *ret_is_new = err == RT_ENOTFOUND;
+        return err;
+    }
+    image.user = file;
+    err = rt_file_size(file, &image.bytes);
     if (err == RT_OK) {
-        err = check_metas(file, path);
+        err = is_readonly ? check_beside_owner(&image) : rt__lmdb_check(&image, &facts);
     }
     rt_file_close(file);
     return err;
@@ -424,7 +405,7 @@ rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv)
     kv = new_kv(false, map_bytes);
     err = rt_lock_take(path, &kv->lock);
     if (err == RT_OK) {
-        err = check_file(dir);
+        err = check_file(dir, false, &kv->is_new);
         err = err == RT_ENOTFOUND ? create_file(kv, dir) : err;
     }
     if (err == RT_OK) {
@@ -445,7 +426,8 @@ rt_err
 rt_kv_open_readonly(const char *dir, rt_kv **ret_kv)
 {
     rt_kv *kv = NULL;
-    rt_err err = check_file(dir);
+    bool is_new = false;
+    rt_err err = check_file(dir, true, &is_new);
 
     if (err != RT_OK) {
         return err;
@@ -458,6 +440,86 @@ rt_kv_open_readonly(const char *dir, rt_kv **ret_kv)
     }
     *ret_kv = kv;
     return RT_OK;
+}
+
+bool
+rt_kv_is_new(const rt_kv *kv)
+{
+    RT_CHECK(kv, KV_MAGIC);
+    return kv->is_new;
+}
+
+// Writes the name of the n-th file set aside.
+static void
+aside_path(const char *dir, unsigned n, char out[PATH_BYTES_MAX])
+{
+    (void)snprintf(out, PATH_BYTES_MAX, "%s/data.mdb.damaged-%u", dir, n);
+}
+
+unsigned
+rt_kv_aside_count(const char *dir)
+{
+    char path[PATH_BYTES_MAX];
+    unsigned count = 0;
+
+    for (unsigned n = 1; n <= RT_KV_ASIDE_MAX; n++) {
+        aside_path(dir, n, path);
+        count += rt_file_exists(path) ? 1 : 0;
+    }
+    return count;
+}
+
+// Makes room for one more; *ret_n is its number.
+static rt_err
+make_room_aside(const char *dir, unsigned *ret_n)
+{
+    char from[PATH_BYTES_MAX];
+    char to[PATH_BYTES_MAX];
+    rt_err err = RT_OK;
+
+    for (unsigned n = 1; n <= RT_KV_ASIDE_MAX; n++) {
+        aside_path(dir, n, to);
+        if (!rt_file_exists(to)) {
+            *ret_n = n;
+            return RT_OK;
+        }
+    }
+    for (unsigned n = 2; n <= RT_KV_ASIDE_MAX && err == RT_OK; n++) {
+        aside_path(dir, n, from);
+        aside_path(dir, n - 1, to);
+        err = rt_file_rename(from, to);
+    }
+    *ret_n = RT_KV_ASIDE_MAX;
+    return err;
+}
+
+rt_err
+rt_kv_set_aside(const char *dir, char *ret_path, size_t cap)
+{
+    char path[PATH_BYTES_MAX];
+    char aside[PATH_BYTES_MAX];
+    rt_lock *lock = NULL;
+    unsigned n = 0;
+    rt_err err = RT_OK;
+
+    if (snprintf(path, sizeof(path), "%s/data.mdb.damaged-%u", dir, UINT_MAX) >= PATH_BYTES_MAX) {
+        return rt_fail(RT_EINVAL, "name of the store's directory is too long");
+    }
+    (void)snprintf(path, sizeof(path), "%s/owner.lock", dir);
+    err = rt_lock_take(path, &lock);
+    if (err == RT_OK) {
+        err = make_room_aside(dir, &n);
+    }
+    if (err == RT_OK) {
+        (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
+        aside_path(dir, n, aside);
+        err = rt_file_rename(path, aside);
+    }
+    rt_lock_free(lock);
+    if (err == RT_OK) {
+        (void)snprintf(ret_path, cap, "%s", aside);
+    }
+    return err;
 }
 
 static void

@@ -37,7 +37,10 @@ file_in_dir(const char *name)
 static int
 remove_root(void **state)
 {
-    static const char *const files[] = {"data.mdb", "data.tmp", "lock.mdb", "owner.lock"};
+    static const char *const files[] = {"data.mdb",           "data.tmp",
+                                        "lock.mdb",           "owner.lock",
+                                        "data.mdb.damaged-1", "data.mdb.damaged-2",
+                                        "data.mdb.damaged-3"};
 
     (void)state;
     for (int i = case_number; i > 0; i--) {
@@ -80,6 +83,46 @@ test_kv_other_file_is_refused(void **state)
     CHECK_INT(truncate(file_in_dir("data.mdb"), 0), 0);
     CHECK_INT(truncate(file_in_dir("data.mdb"), 100000), 0);
     CHECK_ERR(rt_kv_open(kv_cases_dir, KV_CASES_MAP_BYTES, &kv), RT_ECORRUPT);
+}
+
+// Changes the byte at `at` of data.mdb.
+static void
+flip(long at)
+{
+    FILE *file = fopen(file_in_dir("data.mdb"), "r+b");
+    int byte = 0;
+
+    CHECK_TRUE(file != NULL);
+    CHECK_INT(fseek(file, at, SEEK_SET), 0);
+    byte = fgetc(file);
+    CHECK_INT(fseek(file, at, SEEK_SET), 0);
+    CHECK_INT(fputc(byte ^ 1, file), byte ^ 1);
+    CHECK_INT(fclose(file), 0);
+}
+
+static void
+test_kv_damaged_page_is_named_and_not_opened(void **state)
+{
+    rt_kv *kv = kv_cases_open();
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        kv_cases_put(kv, "key", "value");
+    }
+    rt_kv_close(kv);
+    for (long page = 2; page < 6; page++) {
+        flip(page * 4096 + 10); // flags of a page
+        if (rt_kv_open(kv_cases_dir, KV_CASES_MAP_BYTES, &kv) == RT_OK) {
+            rt_kv_close(kv); // a page of an older transaction
+            flip(page * 4096 + 10);
+            continue;
+        }
+        CHECK_ERR(rt_kv_open(kv_cases_dir, KV_CASES_MAP_BYTES, &kv), RT_ECORRUPT);
+        CHECK_TRUE(strstr(rt_err_detail(), "/data.mdb, page ") != NULL);
+        CHECK_ERR(rt_kv_open_readonly(kv_cases_dir, &kv), RT_ECORRUPT);
+        return;
+    }
+    CHECK_TRUE(false);
 }
 
 static void
@@ -232,6 +275,7 @@ main(void)
         KV_CASES(setup),
         cmocka_unit_test_setup(test_kv_shorter_than_its_header_says_is_refused, setup),
         cmocka_unit_test_setup(test_kv_other_file_is_refused, setup),
+        cmocka_unit_test_setup(test_kv_damaged_page_is_named_and_not_opened, setup),
         cmocka_unit_test_setup(test_kv_files_are_private, setup),
         cmocka_unit_test_setup(test_kv_creation_cut_short_is_begun_again, setup),
         cmocka_unit_test_setup(test_kv_empty_file_is_refused, setup),

@@ -10,6 +10,7 @@
 #include "runtime/seam/loop.h"
 
 #define RT_KV_KEY_MAX 256
+#define RT_KV_ASIDE_MAX 3 // damaged stores that are kept
 
 typedef struct rt_kv rt_kv;
 
@@ -27,10 +28,21 @@ void rt_kv_batch_del(rt_kv_batch *batch, rt_bytes key);
 // rt_kv_batch_count is the number of operations.
 size_t rt_kv_batch_count(const rt_kv_batch *batch);
 
-// rt_kv_open opens or creates the store in directory `dir` (mode 0700, files 0600).
+// rt_kv_open opens or creates the store in directory `dir` (mode 0700, files 0600), after it has
+// checked everything that the store steers by, so that damage is an error and never a crash. What
+// stands in keys and values is for the caller to check.
 //   units     map_bytes: hard size of the store; writes beyond it fail with RT_ENOSPC
-//   errors    RT_ECORRUPT shorter than its own header says · RT_ELOCKED · RT_EIO
+//   errors    RT_ECORRUPT damaged (file and place in the detail): rt_kv_set_aside · RT_ELOCKED ·
+//             RT_EIO · RT_EVERSION
 rt_err rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv) RT_MUST_USE;
+// rt_kv_is_new tells whether there was no store before this one was opened.
+bool rt_kv_is_new(const rt_kv *kv);
+// rt_kv_set_aside moves a damaged store that is not open out of the way, so that rt_kv_open makes a
+// new one; the last RT_KV_ASIDE_MAX of them are kept. `ret_path` (with `cap` bytes) is its new name.
+//   errors    RT_ENOTFOUND · RT_ELOCKED · RT_EIO
+rt_err rt_kv_set_aside(const char *dir, char *ret_path, size_t cap) RT_MUST_USE;
+// rt_kv_aside_count is the number of stores set aside in `dir`.
+unsigned rt_kv_aside_count(const char *dir);
 // rt_kv_open_readonly opens for inspection beside a running owner or on a stopped one.
 rt_err rt_kv_open_readonly(const char *dir, rt_kv **ret_kv) RT_MUST_USE;
 // rt_kv_close waits for a running commit, makes the call that one owes, then closes. The loop of

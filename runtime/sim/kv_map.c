@@ -28,6 +28,8 @@ typedef struct pair {
 typedef struct map {
     struct map *next;
     char dir[PATH_BYTES_MAX];
+    bool is_empty;        // set aside, and not opened since
+    unsigned aside_count; // stores set aside in this directory
     pair **pairs;
     size_t count;
     uint64_t bytes;
@@ -39,6 +41,7 @@ struct rt_kv {
     rt_kv *next; // of all open handles
     map *store;  // NULL after a power cut
     bool is_readonly;
+    bool is_new;
     uint64_t map_bytes;
     rt_kv_batch *pending; // started and not applied
     bool owes_call;
@@ -177,6 +180,18 @@ apply(map *store, uint64_t map_bytes, const rt_kv_batch *batch)
     return err;
 }
 
+static void
+empty_map(map *store)
+{
+    for (size_t i = 0; i < store->count; i++) {
+        rt_free(store->pairs[i]);
+    }
+    rt_free(store->pairs);
+    store->pairs = NULL;
+    store->count = 0;
+    store->bytes = 0;
+}
+
 // --- power cuts -----------------------------------------------------------------------------
 
 static void
@@ -223,10 +238,7 @@ on_reset(void)
     while (world.maps != NULL) {
         map *next = world.maps->next;
 
-        for (size_t i = 0; i < world.maps->count; i++) {
-            rt_free(world.maps->pairs[i]);
-        }
-        rt_free(world.maps->pairs);
+        empty_map(world.maps);
         rt_free(world.maps);
         world.maps = next;
     }
@@ -261,13 +273,48 @@ new_handle(map *store, bool is_readonly, uint64_t map_bytes)
     return kv;
 }
 
+// What the real store steers by is the order of its keys.
+static rt_err
+check_order(const map *store)
+{
+    for (size_t i = 1; i < store->count; i++) {
+        if (rt_kv_key_compare(key_of(store->pairs[i - 1]), key_of(store->pairs[i])) >= 0) {
+            return rt_fail(RT_ECORRUPT, "%s, pair %zu: keys out of order", store->dir, i);
+        }
+    }
+    return RT_OK;
+}
+
+bool
+sim_kv_flip_bit(const char *dir, uint64_t bit)
+{
+    map *store = find_map(dir);
+    uint64_t byte = bit / 8;
+
+    for (size_t i = 0; store != NULL && i < store->count; i++) {
+        pair *p = store->pairs[i];
+        uint64_t bytes = p->key_len + p->value_len;
+
+        if (byte < bytes) {
+            p->bytes[byte] ^= (uint8_t)(1u << bit % 8);
+            return true;
+        }
+        byte -= bytes;
+    }
+    return false;
+}
+
 rt_err
 rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv)
 {
     rt_err err = rt_dir_make(dir);
     map *store = find_map(dir);
+    bool is_new = store == NULL || store->is_empty;
 
     sim_disk_attach(&guest);
+    if (err == RT_OK && store != NULL) {
+        err = check_order(store);
+    }
     if (err != RT_OK) {
         return err;
     }
@@ -282,7 +329,42 @@ rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv)
         return rt_fail(RT_ELOCKED, "%s is held by process 1", dir);
     }
     *ret_kv = new_handle(store, false, map_bytes);
+    (*ret_kv)->is_new = is_new;
+    store->is_empty = false;
     store->owner = *ret_kv;
+    return RT_OK;
+}
+
+bool
+rt_kv_is_new(const rt_kv *kv)
+{
+    RT_CHECK(kv, KV_MAGIC);
+    return kv->is_new;
+}
+
+unsigned
+rt_kv_aside_count(const char *dir)
+{
+    const map *store = find_map(dir);
+
+    return store != NULL ? store->aside_count : 0;
+}
+
+rt_err
+rt_kv_set_aside(const char *dir, char *ret_path, size_t cap)
+{
+    map *store = find_map(dir);
+
+    if (store == NULL || store->is_empty) {
+        return rt_fail(RT_ENOTFOUND, "no store in %s", dir);
+    }
+    if (store->owner != NULL) {
+        return rt_fail(RT_ELOCKED, "%s is held by process 1", dir);
+    }
+    empty_map(store); // nobody here looks at what was set aside
+    store->is_empty = true;
+    store->aside_count = RT_MIN(store->aside_count + 1, RT_KV_ASIDE_MAX);
+    (void)snprintf(ret_path, cap, "%s/damaged-%u", dir, store->aside_count);
     return RT_OK;
 }
 

@@ -67,6 +67,25 @@ test_kv_commit_can_be_made_to_fail(void **state)
     rt_kv_close(kv);
 }
 
+static void
+test_kv_rotten_key_out_of_order_is_refused(void **state)
+{
+    rt_kv *kv = kv_cases_open();
+
+    (void)state;
+    kv_cases_put(kv, "a", "1");
+    kv_cases_put(kv, "b", "2");
+    rt_kv_close(kv);
+    CHECK_FALSE(sim_kv_flip_bit(kv_cases_dir, 4 * 8)); // two keys and values of one byte
+    CHECK_FALSE(sim_kv_flip_bit("/elsewhere", 0));
+    CHECK_TRUE(sim_kv_flip_bit(kv_cases_dir, 8)); // a value is the caller's to check
+    kv = kv_cases_open();
+    kv_cases_check(kv, "a", "0");
+    rt_kv_close(kv);
+    CHECK_TRUE(sim_kv_flip_bit(kv_cases_dir, 1)); // a becomes c
+    CHECK_ERR(rt_kv_open(kv_cases_dir, KV_CASES_MAP_BYTES, &kv), RT_ECORRUPT);
+}
+
 int
 main(void)
 {
@@ -74,6 +93,7 @@ main(void)
         KV_CASES(setup),
         cmocka_unit_test_setup(test_kv_crash_leaves_a_started_commit_whole_or_absent, setup),
         cmocka_unit_test_setup(test_kv_commit_can_be_made_to_fail, setup),
+        cmocka_unit_test_setup(test_kv_rotten_key_out_of_order_is_refused, setup),
     };
     int failed = CHECK_RUN(tests);
 

@@ -374,6 +374,36 @@ test_kv_random_batches_agree_with_a_model(void **state)
     rt_kv_close(kv);
 }
 
+static void
+test_kv_set_aside_makes_room_for_a_new_one(void **state)
+{
+    char path[600];
+    rt_kv *kv = NULL;
+
+    (void)state;
+    CHECK_ERR(rt_kv_set_aside(kv_cases_dir, path, sizeof(path)), RT_ENOTFOUND);
+    kv = kv_cases_open();
+    CHECK_TRUE(rt_kv_is_new(kv));
+    CHECK_U64(rt_kv_aside_count(kv_cases_dir), 0);
+    for (unsigned i = 1; i <= RT_KV_ASIDE_MAX + 2; i++) {
+        kv_cases_put(kv, "a", "1");
+        CHECK_ERR(rt_kv_set_aside(kv_cases_dir, path, sizeof(path)), RT_ELOCKED);
+        rt_kv_close(kv);
+        kv = kv_cases_open();
+        CHECK_FALSE(rt_kv_is_new(kv));
+        rt_kv_close(kv);
+
+        CHECK_OK(rt_kv_set_aside(kv_cases_dir, path, sizeof(path)));
+        CHECK_TRUE(strncmp(path, kv_cases_dir, strlen(kv_cases_dir)) == 0);
+        CHECK_U64(rt_kv_aside_count(kv_cases_dir), RT_MIN(i, RT_KV_ASIDE_MAX));
+        CHECK_ERR(rt_kv_set_aside(kv_cases_dir, path, sizeof(path)), RT_ENOTFOUND);
+        kv = kv_cases_open();
+        CHECK_TRUE(rt_kv_is_new(kv));
+        kv_cases_check(kv, "a", NULL);
+    }
+    rt_kv_close(kv);
+}
+
 #define KV_CASES(setup)                                                                            \
     cmocka_unit_test_setup(test_kv_batch_becomes_visible_together_and_lasts, setup),               \
         cmocka_unit_test_setup(test_kv_last_operation_on_a_key_wins, setup),                       \
@@ -386,6 +416,7 @@ test_kv_random_batches_agree_with_a_model(void **state)
         cmocka_unit_test_setup(test_kv_full_store_is_enospc_and_goes_on, setup),                   \
         cmocka_unit_test_setup(test_kv_second_owner_is_locked_out, setup),                         \
         cmocka_unit_test_setup(test_kv_readonly_opens_a_stopped_store, setup),                     \
+        cmocka_unit_test_setup(test_kv_set_aside_makes_room_for_a_new_one, setup),                 \
         cmocka_unit_test_setup(test_kv_random_batches_agree_with_a_model, setup)
 
 #endif
