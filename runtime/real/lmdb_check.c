@@ -45,6 +45,7 @@
 #define P_META 0x08u
 #define F_BIGDATA 0x01u
 #define FREE_TREE_FLAGS 0x08u // integer keys
+#define ENV_FLAGS 0x4000u     // stand there too and mean nothing: the file was made by its own name
 
 // Where things stand in a meta page.
 #define META_MAGIC_AT 16u
@@ -116,8 +117,8 @@ get64(const uint8_t *at)
 static rt_err
 corrupt(const checker *c, uint64_t page, uint64_t at, const char *what)
 {
-    return rt_fail(RT_ECORRUPT, "%s, page %" PRIu64 ", offset %" PRIu64 ": %s", c->image->name, page,
-                   page * c->meta.page_bytes + at, what);
+    return rt_fail(RT_ECORRUPT, "%s, page %" PRIu64 ", offset %" PRIu64 ": %s", c->image->name,
+                   page, page * c->meta.page_bytes + at, what);
 }
 
 // --- meta pages -----------------------------------------------------------------------------
@@ -142,7 +143,8 @@ read_meta(const rt__lmdb_image *image, uint64_t number, uint64_t at, meta *ret_m
     rt_err err = RT_OK;
 
     if (image->bytes < at + META_BYTES) {
-        return rt_fail(RT_ECORRUPT, "%s, page %" PRIu64 ", offset %" PRIu64 ": cut off in the header",
+        return rt_fail(RT_ECORRUPT,
+                       "%s, page %" PRIu64 ", offset %" PRIu64 ": cut off in the header",
                        image->name, number, image->bytes);
     }
     err = image->read(image->user, at, page, sizeof(page));
@@ -182,7 +184,7 @@ check_meta(checker *c, uint64_t number)
     if ((m->txn & 1) != number || m->txn > TXN_MAX) {
         return corrupt(c, number, META_TXN_AT, "not the page of its transaction");
     }
-    if (m->free.flags != FREE_TREE_FLAGS || m->main.flags != 0) {
+    if ((m->free.flags & ~ENV_FLAGS) != FREE_TREE_FLAGS || m->main.flags != 0) {
         return corrupt(c, number, META_FREE_AT, "flags of a tree");
     }
     if (m->last_page < META_PAGES - 1 || m->last_page >= c->image->bytes / m->page_bytes) {
@@ -321,7 +323,8 @@ check_node(const checker *c, const frame *f, uint32_t index, bool is_leaf, uint6
     bool is_big = false;
 
     if (at % 2 != 0 || at < get16(f->page + 14) || at + NODE_HEADER > page_bytes) {
-        return corrupt(c, f->number, PAGE_HEADER + 2 * (uint64_t)index, "a node outside of its page");
+        return corrupt(c, f->number, PAGE_HEADER + 2 * (uint64_t)index,
+                       "a node outside of its page");
     }
     node = f->page + at;
     bytes += get16(node + 6);

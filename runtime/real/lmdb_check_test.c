@@ -855,11 +855,11 @@ test_lmdb_damage_is_named(void **state)
         cases[i].damage();
         err = check_image();
         if (err != RT_ECORRUPT || strstr(rt_err_detail(), cases[i].text) == NULL) {
-            print_error("%s: %s\n", cases[i].name, err == RT_OK ? "not found" : rt_err_detail());
+            print_error("%s\n", cases[i].name);
         }
         CHECK_ERR(err, RT_ECORRUPT);
-        CHECK_TRUE(strstr(rt_err_detail(), cases[i].text) != NULL);
-        CHECK_TRUE(strstr(rt_err_detail(), "data.mdb") != NULL);
+        CHECK_HAS(rt_str_of(rt_err_detail()), cases[i].text);
+        CHECK_HAS(rt_str_of(rt_err_detail()), "data.mdb");
     }
 }
 
@@ -888,7 +888,7 @@ test_lmdb_unused_bytes_are_no_damage(void **state)
 
     (void)state;
     make_whole();
-    // Between offsets and nodes, in the unused pad of a page, in a page that is free, behind the end.
+    // Between offsets and nodes, in the unused pad of a page, in a page that is free.
     leaf()[get(leaf() + 12, 2)] ^= 1;
     leaf()[8] ^= 1;
     list = free_list(true);

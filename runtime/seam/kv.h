@@ -38,7 +38,7 @@ rt_err rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv) RT_MUST_U
 // rt_kv_is_new tells whether there was no store before this one was opened.
 bool rt_kv_is_new(const rt_kv *kv);
 // rt_kv_set_aside moves a damaged store that is not open out of the way, so that rt_kv_open makes a
-// new one; the last RT_KV_ASIDE_MAX of them are kept. `ret_path` (with `cap` bytes) is its new name.
+// new one; the last RT_KV_ASIDE_MAX are kept. `ret_path` (with `cap` bytes) is its new name.
 //   errors    RT_ENOTFOUND · RT_ELOCKED · RT_EIO
 rt_err rt_kv_set_aside(const char *dir, char *ret_path, size_t cap) RT_MUST_USE;
 // rt_kv_aside_count is the number of stores set aside in `dir`.

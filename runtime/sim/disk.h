@@ -49,8 +49,8 @@ void sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err);
 void sim_disk_call_next(sim_disk_op op, uint64_t nth, void (*meanwhile)(void *user), void *user);
 // sim_disk_flip_bit changes one stored bit, as rot would; false when the file is shorter.
 bool sim_disk_flip_bit(const char *path, uint64_t bit);
-// sim_kv_flip_bit changes one bit of the keys and values that the simulated store in `dir` holds, in
-// key order; false when it has fewer.
+// sim_kv_flip_bit changes one bit of the keys and values that the simulated store in `dir` holds,
+// counted in the order of keys; false when it has fewer.
 bool sim_kv_flip_bit(const char *dir, uint64_t bit);
 // sim_disk_set_capacity limits the bytes of all files together; writes beyond fail with RT_ENOSPC.
 void sim_disk_set_capacity(uint64_t bytes);

@@ -273,9 +273,9 @@ new_handle(map *store, bool is_readonly, uint64_t map_bytes)
     return kv;
 }
 
-// What the real store steers by is the order of its keys.
+// What the real store steers by, among other things.
 static rt_err
-check_order(const map *store)
+check_sorted(const map *store)
 {
     for (size_t i = 1; i < store->count; i++) {
         if (rt_kv_key_compare(key_of(store->pairs[i - 1]), key_of(store->pairs[i])) >= 0) {
@@ -313,7 +313,7 @@ rt_kv_open(const char *dir, uint64_t map_bytes, rt_kv **ret_kv)
 
     sim_disk_attach(&guest);
     if (err == RT_OK && store != NULL) {
-        err = check_order(store);
+        err = check_sorted(store);
     }
     if (err != RT_OK) {
         return err;
