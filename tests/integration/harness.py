@@ -36,6 +36,7 @@ def program(path):
 BRAIND = program("tools/braind/braind")
 REPLAY = program("tools/replay/brain-replay")
 AGENT = program("tools/brain-agent/brain-agent")
+BRAINCTL = program("tools/brainctl/brainctl")
 VERIFY = program("tools/verify/brain-verify")
 DUMP = program("tests/tools/journal_dump")
 AUDIT = program("tests/audit/audit")
@@ -170,10 +171,14 @@ class Brain:
     def start_with_agent(self, host):
         """Starts it with the process of a host outside; waits for its doors."""
         self.launch()
-        with open(self.log_path + "." + host, "ab") as f:
-            self.agents.append(spawn([AGENT, "--host", host] + self.settings(), stdout=f, stderr=f))
+        self.start_agent(host)
         self.wait_ready()
         return self
+
+    def start_agent(self, host):
+        """Starts the process of a host outside; it dials until the daemon is there."""
+        with open(self.log_path + "." + host, "ab") as f:
+            self.agents.append(spawn([AGENT, "--host", host] + self.settings(), stdout=f, stderr=f))
 
     def end_agents(self):
         """Kills the processes of hosts outside."""

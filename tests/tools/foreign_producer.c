@@ -412,6 +412,9 @@ start(producer *p, const flags *f, rt_arena *arena)
     if (f->latency != NULL && p->latency == NULL) {
         return complain("cannot be written", rt_str_of(f->latency));
     }
+    if (p->latency != NULL) {
+        (void)setvbuf(p->latency, NULL, _IOLBF, 0); // somebody reads along
+    }
     return 0;
 }
 
