@@ -578,6 +578,110 @@ test_journal_without_syncs_is_read_back(void **state)
     CHECK_U64(rt_journal_info_get(journal).segments, 3);
     rt_journal_close(journal);
     CHECK_U64(last_seq_on_disk(), 40);
+    CHECK_OK(rt_journal_open(&config, &journal));
+    CHECK_U64(rt_journal_committed(journal), 40);
+    rt_journal_close(journal);
+}
+
+// Two groups of a former life that never synced.
+static void
+write_unmarked(void)
+{
+    rt_journal_config config = {JOURNAL_DIR, MIB, 64 * MIB, false};
+    rt_journal *journal = NULL;
+
+    CHECK_OK(rt_journal_open(&config, &journal));
+    for (int i = 0; i < 2; i++) {
+        append_bytes(journal, 100000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    rt_journal_close(journal);
+}
+
+static void
+test_journal_groups_of_unknown_durability_are_written_again_whatever_fails(void **state)
+{
+    (void)state;
+    for (int op = 0; op < SIM_DISK_OPS; op++) {
+        for (uint64_t nth = 1; nth <= story_calls[op] / 3; nth++) {
+            rt_journal *journal = NULL;
+
+            sim_disk_reset();
+            write_unmarked();
+            story_acked = 2;
+            sim_disk_fail_next((sim_disk_op)op, nth, RT_EIO);
+            journal = open_stubbornly(64 * MIB);
+            sim_disk_fail_next((sim_disk_op)op, 0, RT_OK);
+            CHECK_U64(rt_journal_committed(journal), 2);
+            commit_pair(journal, "two");
+            rt_journal_close(journal);
+            CHECK_U64(last_seq_on_disk(), 4);
+        }
+    }
+}
+
+static void
+cut_off(void *user)
+{
+    rt_file *file = NULL;
+
+    (void)user;
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_fill(file, DATA_AT + 100));
+    rt_file_close(file);
+}
+
+static void
+test_journal_cut_off_while_it_is_opened_is_refused(void **state)
+{
+    int shorter = 0;
+
+    (void)state;
+    for (uint64_t nth = 1; nth <= 8; nth++) {
+        rt_journal *journal = NULL;
+        rt_err err = RT_OK;
+
+        sim_disk_reset();
+        write_unmarked();
+        sim_disk_call_next(SIM_DISK_READ, nth, cut_off, NULL);
+        err = reopen(&journal);
+        CHECK_TRUE(err == RT_OK || err == RT_EIO || err == RT_ECORRUPT);
+        shorter += err == RT_EIO && strstr(rt_err_detail(), "became shorter") != NULL;
+        rt_journal_close(journal);
+    }
+    CHECK_TRUE(shorter > 0);
+}
+
+static void
+test_journal_recycling_that_fails_when_it_is_needed_keeps_the_group(void **state)
+{
+    static const rt_err errs[] = {RT_ENOSPC, RT_EIO};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(errs); i++) {
+        rt_journal *journal = NULL;
+
+        sim_disk_reset();
+        journal = open_journal(2 * MIB);
+        for (int k = 0; k < 3; k++) {
+            append_bytes(journal, 1040000); // the next one finds the spare ready
+            CHECK_OK(rt_journal_commit(journal));
+            append_bytes(journal, 10000); // and this one leaves none
+            CHECK_OK(rt_journal_commit(journal));
+            rt_journal_release(journal, rt_journal_committed(journal));
+        }
+        append_bytes(journal, 1040000);
+        sim_disk_fail_next(SIM_DISK_RENAME, 1, errs[i]);
+        CHECK_ERR(rt_journal_commit(journal), errs[i]);
+        CHECK_U64(rt_journal_committed(journal), 6);
+        if (errs[i] == RT_ENOSPC) {
+            CHECK_OK(rt_journal_commit(journal));
+            CHECK_U64(rt_journal_committed(journal), 7);
+            CHECK_TRUE(rt_journal_info_get(journal).bytes <= 3 * MIB);
+        }
+        rt_journal_close(journal);
+        CHECK_U64(last_seq_on_disk(), errs[i] == RT_ENOSPC ? 7 : 6);
+    }
 }
 
 // --- against a model ------------------------------------------------------------------------
@@ -877,6 +981,9 @@ main(void)
         TEST(test_journal_torn_group_is_wiped_whatever_fails_meanwhile),
         TEST(test_journal_tells_what_was_torn),
         TEST(test_journal_without_syncs_is_read_back),
+        TEST(test_journal_groups_of_unknown_durability_are_written_again_whatever_fails),
+        TEST(test_journal_cut_off_while_it_is_opened_is_refused),
+        TEST(test_journal_recycling_that_fails_when_it_is_needed_keeps_the_group),
         {"test_journal_keeps_its_promises_through_power_cuts",
          test_journal_keeps_its_promises_through_power_cuts, setup, say_seed, NULL},
     };

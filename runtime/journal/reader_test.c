@@ -140,8 +140,6 @@ test_journal_half_written_group_is_retried_and_not_read(void **state)
 // --- files that change or vanish under it --------------------------------------------------------
 
 #define SECOND_SEGMENT JOURNAL_DIR "/0000000000000012.seg" // behind 17 records of 60,000 bytes
-#define HEADER_CRC_AT 80u
-#define HEADER_BYTES 88u
 
 // Three segments of 17 records, and some more.
 static void
@@ -156,23 +154,13 @@ write_segments(void)
     rt_journal_close(journal);
 }
 
-// Changes one byte of a segment's header; its checksum fits again when asked for.
+// Changes one byte of a segment's header; its checksum fits again.
 static void
-change_header(const char *path, size_t at, bool is_valid)
+change_byte(const char *path, size_t at)
 {
-    uint8_t block[HEADER_BYTES];
-    rt_file *file = NULL;
-    size_t got = 0;
+    static const uint8_t other = 0xfe; // none of these bytes is that
 
-    CHECK_OK(rt_file_open(path, RT_FILE_WRITE, &file));
-    CHECK_OK(rt_file_pread(file, block, sizeof(block), 0, &got));
-    block[at] ^= 1;
-    if (is_valid) {
-        rt__put32(block + HEADER_CRC_AT, rt_crc32c(0, (rt_bytes){block, HEADER_CRC_AT}));
-    }
-    CHECK_OK(rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0));
-    CHECK_OK(rt_file_sync(file));
-    rt_file_close(file);
+    change_header(path, at, &other, 1);
 }
 
 // Reads to where it stops; the last seq that was read goes to *ret_seq.
@@ -213,7 +201,7 @@ test_reader_next_segment_of_another_chain_or_group_is_damage(void **state)
     for (size_t i = 0; i < RT_COUNT(places); i++) {
         sim_disk_reset();
         write_segments();
-        change_header(SECOND_SEGMENT, places[i], true);
+        change_byte(SECOND_SEGMENT, places[i]);
         check_stops_after(17, RT_ECORRUPT, "does not continue the chain of " FIRST_SEGMENT);
     }
 }
@@ -223,7 +211,7 @@ test_reader_next_segment_with_a_damaged_header_is_damage(void **state)
 {
     (void)state;
     write_segments();
-    change_header(SECOND_SEGMENT, 30, false);
+    CHECK_TRUE(sim_disk_flip_bit(SECOND_SEGMENT, 30 * 8));
     check_stops_after(17, RT_ECORRUPT, SECOND_SEGMENT ", offset 0: wrong checksum");
 }
 
@@ -243,7 +231,11 @@ test_reader_whose_header_was_replaced_learns_that_it_was_recycled(void **state)
         commit_pair(journal, "one");
         rt_journal_close(journal);
         CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
-        change_header(FIRST_SEGMENT, places[i], places[i] != 30);
+        if (places[i] == 30) {
+            CHECK_TRUE(sim_disk_flip_bit(FIRST_SEGMENT, 30 * 8));
+        } else {
+            change_byte(FIRST_SEGMENT, places[i]);
+        }
         CHECK_ERR(read_on(reader, &seq), RT_ENOTFOUND);
         CHECK_U64(seq, 2);
         CHECK_HAS(rt_str_of(rt_err_detail()), FIRST_SEGMENT " was recycled");
@@ -393,13 +385,11 @@ test_reader_any_failing_call_is_told_and_reading_goes_on(void **state)
 }
 
 static void
-test_verify_any_failing_call_is_told(void **state)
+check_verify_tells_every_failure(uint64_t last_seq)
 {
     static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
     rt_journal_info info = {0};
 
-    (void)state;
-    write_segments();
     for (size_t i = 0; i < RT_COUNT(ops); i++) {
         rt_err err = RT_EIO;
         uint64_t nth = 0;
@@ -408,12 +398,31 @@ test_verify_any_failing_call_is_told(void **state)
             info.last_seq = 7;
             sim_disk_fail_next(ops[i], nth + 1, RT_EIO);
             err = rt_journal_verify(JOURNAL_DIR, &info);
-            CHECK_U64(info.last_seq, err == RT_OK ? 60 : 7);
+            CHECK_U64(info.last_seq, err == RT_OK ? last_seq : 7);
         }
         sim_disk_fail_next(ops[i], 0, RT_OK);
         CHECK_OK(err);
         CHECK_TRUE(nth > 3);
     }
+}
+
+static void
+test_verify_any_failing_call_is_told(void **state)
+{
+    rt_journal *journal = NULL;
+
+    (void)state;
+    write_segments();
+    check_verify_tells_every_failure(60);
+    journal = open_journal(2 * MIB);
+    for (int i = 0; i < 40; i++) {
+        append_bytes(journal, 60000);
+        CHECK_OK(rt_journal_commit(journal));
+        rt_journal_release(journal, rt_journal_committed(journal));
+    }
+    CHECK_TRUE(rt_journal_info_get(journal).first_seq > 1);
+    rt_journal_close(journal);
+    check_verify_tells_every_failure(100);
 }
 
 static void
@@ -582,6 +591,53 @@ test_reader_opens_though_all_is_recycled_meanwhile(void **state)
     }
 }
 
+static void
+vanish_meanwhile(void *user)
+{
+    (void)user;
+    CHECK_OK(rt_file_rename(FIRST_SEGMENT, JOURNAL_DIR "/spare.tmp"));
+}
+
+// A group that is damaged, and a reader that is interrupted while it makes sure of that.
+static void
+check_damaged_meanwhile(void (*what)(void *user))
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE, SIM_DISK_LIST};
+    int went = 0;
+
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        for (uint64_t nth = 1; nth <= 12; nth++) {
+            rt_journal_reader *reader = NULL;
+            meanwhile m = {.commits = 12, .len = 900000};
+            rt_record record;
+            rt_err err = RT_OK;
+
+            sim_disk_reset();
+            m.journal = open_journal(2 * MIB);
+            commit_pair(m.journal, "one");
+            commit_pair(m.journal, "two");
+            CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+            scribble(DATA_AT + 40, DATA_AT + 41, 0xff);
+            sim_disk_call_next(ops[i], nth, what, &m);
+            err = rt_journal_reader_next(reader, &record);
+            sim_disk_call_next(ops[i], 0, NULL, NULL);
+            CHECK_TRUE(err == RT_ECORRUPT || err == RT_ENOTFOUND);
+            went += err == RT_ENOTFOUND;
+            rt_journal_reader_close(reader);
+            rt_journal_close(m.journal);
+        }
+    }
+    CHECK_TRUE(went > 4);
+}
+
+static void
+test_reader_names_no_damage_of_what_went_while_it_looks(void **state)
+{
+    (void)state;
+    check_damaged_meanwhile(write_meanwhile);
+    check_damaged_meanwhile(vanish_meanwhile);
+}
+
 int
 main(void)
 {
@@ -611,6 +667,7 @@ main(void)
         TEST(test_reader_follows_into_segments_begun_while_it_looks),
         TEST(test_reader_learns_that_its_segment_went_while_it_looks),
         TEST(test_reader_opens_though_all_is_recycled_meanwhile),
+        TEST(test_reader_names_no_damage_of_what_went_while_it_looks),
     };
 
     return CHECK_RUN(tests);

@@ -112,16 +112,6 @@ scrub_open(scrubbing *s, uint64_t next_seq, bool is_first)
     return err == RT_OK && next_seq != 0 ? check_next(s, next_seq) : err;
 }
 
-static bool
-was_recycled(const scrubbing *s)
-{
-    rt__segment_header now;
-
-    return !rt_file_exists(s->cursor.path) ||
-           (rt__segment_header_read(s->cursor.file, s->cursor.path, &now) == RT_OK &&
-            now.salt != s->cursor.header.salt);
-}
-
 // Looks at one segment; *ret_went: it was recycled meanwhile.
 static void
 scrub_one(scrubbing *s, uint64_t seq, uint64_t next_seq, bool is_first, bool *ret_went)
@@ -133,7 +123,7 @@ scrub_one(scrubbing *s, uint64_t seq, uint64_t next_seq, bool is_first, bool *re
     if (err == RT_OK) {
         s->report.bytes = s->cursor.header.bytes;
         s->report.err = scrub_open(s, next_seq, is_first);
-        *ret_went = s->report.err != RT_OK && was_recycled(s);
+        *ret_went = s->report.err != RT_OK && !rt_file_exists(s->cursor.path);
         rt__cursor_close(&s->cursor);
     }
     (void)snprintf(s->report.detail, sizeof(s->report.detail), "%s",

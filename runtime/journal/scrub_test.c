@@ -188,7 +188,7 @@ test_scrub_any_failing_call_is_told_of_its_segment(void **state)
     for (size_t i = 0; i < RT_COUNT(ops); i++) {
         size_t told_of = 0;
 
-        for (uint64_t nth = 1; nth <= 40; nth++) {
+        for (uint64_t nth = 1; nth <= 150; nth++) {
             size_t failed = 0;
 
             sim_disk_fail_next(ops[i], nth, RT_EIO);
@@ -250,6 +250,32 @@ test_scrub_leaves_out_what_was_recycled_meanwhile(void **state)
     CHECK_TRUE(left_out > 40);
 }
 
+static void
+test_scrub_names_a_segment_that_begins_elsewhere(void **state)
+{
+    static const uint64_t earlier = 17;
+    static const uint64_t group = 99;
+    char path[128];
+
+    (void)state;
+    rt_journal_close(write_segments());
+    change_header(path_of(35), 24, &group, sizeof(group));
+    scrub();
+    check_damaged(1, "0000000000000023.seg, offset 0: does not continue the chain of");
+
+    sim_disk_reset();
+    rt_journal_close(write_segments());
+    change_header(path_of(18), 16, &earlier, sizeof(earlier));
+    (void)snprintf(path, sizeof(path), "%s", path_of(18));
+    CHECK_OK(rt_file_rename(path, path_of(earlier)));
+    scrub();
+    check_damaged(0, "0000000000000012.seg is missing");
+    // without its mark the first cannot know
+    CHECK_TRUE(sim_disk_flip_bit(path_of(1), 8 * (512 + 20)));
+    scrub();
+    check_damaged(0, "0000000000000011.seg, offset 0: does not continue the chain of");
+}
+
 int
 main(void)
 {
@@ -264,6 +290,7 @@ main(void)
         TEST(test_scrub_name_too_long_is_refused),
         TEST(test_scrub_any_failing_call_is_told_of_its_segment),
         TEST(test_scrub_leaves_out_what_was_recycled_meanwhile),
+        TEST(test_scrub_names_a_segment_that_begins_elsewhere),
     };
 
     return CHECK_RUN(tests);

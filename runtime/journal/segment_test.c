@@ -201,26 +201,16 @@ test_segment_name_is_a_number_in_hexadecimal(void **state)
     rt_free(seqs);
 }
 
-#define HEADER_CRC_AT 80u
 #define HEADER_BYTES 88u
 
-// Changes a word of the first segment's header; its checksum fits again.
+// Changes a word of the first segment's header.
 static void
-change_header(uint64_t at, uint64_t value, size_t len)
+change_word(size_t at, uint64_t value, size_t len)
 {
-    uint8_t block[HEADER_BYTES];
-    rt_file *file = NULL;
-    size_t got = 0;
+    uint8_t bytes[8];
 
-    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
-    CHECK_OK(rt_file_pread(file, block, sizeof(block), 0, &got));
-    for (size_t i = 0; i < len; i++) {
-        block[at + i] = (uint8_t)(value >> 8 * i);
-    }
-    rt__put32(block + HEADER_CRC_AT, rt_crc32c(0, (rt_bytes){block, HEADER_CRC_AT}));
-    CHECK_OK(rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0));
-    CHECK_OK(rt_file_sync(file));
-    rt_file_close(file);
+    rt__put64(bytes, value);
+    change_header(FIRST_SEGMENT, at, bytes, len);
 }
 
 static void
@@ -263,7 +253,7 @@ test_segment_of_another_magic_is_damage(void **state)
 {
     (void)state;
     rt_journal_close(open_journal(64 * MIB));
-    change_header(0, 'X', 1);
+    change_word(0, 'X', 1);
     check_refused(RT_ECORRUPT, "no segment header");
 }
 
@@ -283,9 +273,9 @@ test_segment_of_a_later_or_no_format_is_not_read(void **state)
 {
     (void)state;
     rt_journal_close(open_journal(64 * MIB));
-    change_header(8, 3, 4);
+    change_word(8, 3, 4);
     check_refused(RT_EVERSION, "has format version 3, this build reads up to 2");
-    change_header(8, 0, 4);
+    change_word(8, 0, 4);
     check_refused(RT_EVERSION, "has format version 0");
 }
 
@@ -294,7 +284,7 @@ test_segment_under_another_name_is_damage(void **state)
 {
     (void)state;
     rt_journal_close(open_journal(64 * MIB));
-    change_header(16, 7, 8);
+    change_word(16, 7, 8);
     check_refused(RT_ECORRUPT, "offset 16: the header belongs to seq 7");
 }
 
@@ -661,6 +651,31 @@ test_segment_later_group_beyond_the_end_is_none(void **state)
     rt__cursor_close(&cursor);
 }
 
+static void
+test_segment_tail_that_cannot_be_read_is_an_error(void **state)
+{
+    rt__tail tail;
+    rt__group group;
+    rt_err err = RT_EIO;
+    uint64_t nth = 0;
+
+    (void)state;
+    new_segment(8 * MIB);
+    (void)forge(DATA_AT + 80, 9, RT_RECORD_EVENT, 1, 400000); // longer than what is read at first
+    for (; err == RT_EIO; nth++) {
+        rt__cursor_forget(&cursor);
+        CHECK_ERR(rt__cursor_next(&cursor, 0, &group), RT_EEND);
+        rt__cursor_forget(&cursor);
+        sim_disk_fail_next(SIM_DISK_READ, nth + 1, RT_EIO);
+        err = rt__cursor_tail(&cursor, 8 * MIB, &tail);
+        sim_disk_fail_next(SIM_DISK_READ, 0, RT_OK);
+    }
+    CHECK_OK(err);
+    CHECK_TRUE(nth > 2);
+    CHECK_TRUE(tail.has_later_group);
+    rt__cursor_close(&cursor);
+}
+
 int
 main(void)
 {
@@ -694,6 +709,7 @@ main(void)
         TEST(test_segment_later_group_is_of_a_later_record_not_too_far_ahead),
         TEST(test_segment_later_group_has_a_kind_a_size_and_a_checksum),
         TEST(test_segment_later_group_beyond_the_end_is_none),
+        TEST(test_segment_tail_that_cannot_be_read_is_an_error),
     };
 
     return CHECK_RUN(tests);

@@ -4,6 +4,7 @@
 #ifndef CEREBRO_TESTS_HARNESS_JOURNAL_KIT_H
 #define CEREBRO_TESTS_HARNESS_JOURNAL_KIT_H
 
+#include "runtime/base/hash.h"
 #include "runtime/journal/journal.h"
 #include "runtime/seam/file.h"
 #include "runtime/sim/disk.h"
@@ -12,6 +13,7 @@
 #define JOURNAL_DIR "/state/journal"
 #define FIRST_SEGMENT JOURNAL_DIR "/0000000000000001.seg"
 #define DATA_AT 4096u
+#define JOURNAL_HEADER_CRC_AT 80u
 #define MIB (1024u * 1024)
 
 // open_journal opens the journal with segments of 1 MiB.
@@ -114,6 +116,26 @@ static inline void
 forget_mark(void)
 {
     scribble(512, 1024, 0);
+}
+
+// change_header changes bytes of a segment's header; its checksum fits again.
+static inline void
+change_header(const char *path, size_t at, const void *bytes, size_t len)
+{
+    uint8_t block[JOURNAL_HEADER_CRC_AT + 4];
+    rt_file *file = NULL;
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(path, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_pread(file, block, sizeof(block), 0, &got));
+    memcpy(block + at, bytes, len);
+    uint32_t crc = rt_crc32c(0, (rt_bytes){block, JOURNAL_HEADER_CRC_AT});
+    for (size_t i = 0; i < sizeof(crc); i++) {
+        block[JOURNAL_HEADER_CRC_AT + i] = (uint8_t)(crc >> 8 * i);
+    }
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){block, sizeof(block)}, 0));
+    CHECK_OK(rt_file_sync(file));
+    rt_file_close(file);
 }
 
 // setup gives each test an empty disk.
