@@ -182,6 +182,7 @@ static void
 test_scrub_any_failing_call_is_told_of_its_segment(void **state)
 {
     static const sim_disk_op ops[] = {SIM_DISK_OPEN, SIM_DISK_READ, SIM_DISK_SIZE};
+    rt_journal *journal = NULL;
 
     (void)state;
     rt_journal_close(write_segments());
@@ -205,6 +206,16 @@ test_scrub_any_failing_call_is_told_of_its_segment(void **state)
         CHECK_TRUE(told_of >= 4);
         sim_disk_fail_next(ops[i], 0, RT_OK);
     }
+    sim_disk_reset(); // and of a segment that is nearly empty
+    journal = open_journal(64 * MIB);
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    for (uint64_t nth = 1; told.items[0].err != RT_OK || nth < 4; nth++) {
+        sim_disk_fail_next(SIM_DISK_READ, nth, RT_EIO);
+        scrub();
+        CHECK_TRUE(told.items[0].err == RT_OK || told.items[0].err == RT_EIO);
+    }
+    sim_disk_fail_next(SIM_DISK_READ, 0, RT_OK);
     sim_disk_fail_next(SIM_DISK_LIST, 1, RT_EIO);
     told.count = 0;
     CHECK_ERR(rt_journal_scrub(JOURNAL_DIR, on_segment, &told), RT_EIO);
