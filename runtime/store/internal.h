@@ -19,6 +19,7 @@ typedef struct rt__row {
     uint32_t dirty_at;  // index in the dirty list + 1; 0 = clean
     uint32_t cut_id;    // the cut that last took it; 0 = never saved
     uint32_t hash;
+    uint32_t crc; // of what that cut saved
     uint8_t key_len;
     uint8_t key[];
 } rt__row;
@@ -46,6 +47,7 @@ struct rt_table {
     uint32_t dirty_count;
     uint32_t dirty_cap;
     size_t bytes;
+    uint64_t saved_digest; // over all rows that a cut took, as it took them
 };
 
 // The key of a deleted row that the kv may still have.
@@ -87,10 +89,17 @@ typedef struct rt__cut {
     void *user;
 } rt__cut;
 
+// What the rows of a table, as saved, come to.
+typedef struct rt__sum {
+    uint64_t rows;
+    uint64_t digest;
+} rt__sum;
+
 struct rt_store {
     uint32_t magic;
     rt_kv *kv; // NULL = memory only
     rt_table *tables[RT_STORE_TABLES_MAX];
+    rt__sum sums[RT_STORE_TABLES_MAX]; // by table, as the last cut of a former life said
     uint64_t applied_seq;
     uint64_t saved_seq;
     rt__grave_list graves;
@@ -119,7 +128,9 @@ rt_table *rt__table_new(rt_store *store, uint8_t id, const char *name) RT_MUST_U
 // rt__table_free releases it with its rows; NULL is fine.
 void rt__table_free(rt_table *table);
 // rt__table_load adds a row that comes from the kv; key at most RT__ROW_KEY_MAX bytes.
-void rt__table_load(rt_table *table, rt_bytes key, uint64_t ordinal, rt_bytes value);
+void rt__table_load(rt_table *table, rt_bytes key, uint64_t ordinal, rt_bytes value, uint32_t crc);
+// rt__digest is a saved row's share of its table's digest.
+uint64_t rt__digest(uint32_t crc);
 // rt__table_loaded brings the loaded rows into their order of insertion.
 void rt__table_loaded(rt_table *table);
 // rt__table_mark notes that a row differs from what was saved.

@@ -13,12 +13,20 @@
 // table goes in the same order as over one that never was closed, and so does whatever depends on
 // it.
 //
+// A row's checksum cannot tell that another row is missing, or that an old version of it came back
+// with an old page. So each cut saves, with its position, the number of rows of every table and the
+// sum of a hash of their checksums; a table that loads to anything else is refused. The sum is kept
+// up to date as rows are cut and deleted, at the price of a checksum in each row.
+//
 // Cuts: `dirty` lists rows changed since the last cut, `graves` the keys of deleted rows that the
 // kv may still have. Deletes come before puts in a batch, so a row deleted and made again ends
 // well. A cut under way remembers in each of its rows (cut_id) that it took it; when it fails they
 // are marked dirty again, and its graves come back.
 
 #define DISK_HEADER_BYTES 12
+#define SUM_BYTES 17
+#define POSITION_BYTES_MAX (2 + SUM_BYTES * RT_STORE_TABLES_MAX)
+#define POSITION_FORMAT 1 // a position without content is of the time before
 
 static const uint8_t seq_key[] = {0, 's', 'e', 'q'};
 
@@ -53,6 +61,34 @@ rt__graves_free(rt__grave_list *list)
 
 // --- disk format ----------------------------------------------------------------------------
 
+static uint64_t
+load(const uint8_t *at, size_t bytes)
+{
+    uint64_t value = 0;
+
+    for (size_t i = 0; i < bytes; i++) {
+        value |= (uint64_t)at[i] << 8 * i;
+    }
+    return value;
+}
+
+static void
+keep(uint8_t *at, size_t bytes, uint64_t value)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        at[i] = (uint8_t)(value >> 8 * i);
+    }
+}
+
+uint64_t
+rt__digest(uint32_t crc)
+{
+    // An odd factor and a shift: sums of these differ when the sets of checksums do.
+    uint64_t x = (crc + 1ull) * 0x9e3779b97f4a7c15ull;
+
+    return (x ^ x >> 29) * 0xbf58476d1ce4e5b9ull;
+}
+
 static uint32_t
 disk_crc(rt_bytes kv_key, const uint8_t *disk_row, size_t value_len)
 {
@@ -63,38 +99,22 @@ disk_crc(rt_bytes kv_key, const uint8_t *disk_row, size_t value_len)
 static size_t
 encode_row(rt_bytes kv_key, uint64_t ordinal, rt_bytes value, uint8_t *out)
 {
-    uint32_t crc = 0;
-
-    for (size_t i = 0; i < 8; i++) {
-        out[4 + i] = (uint8_t)(ordinal >> 8 * i);
-    }
+    keep(out + 4, 8, ordinal);
     if (value.len > 0) {
         memcpy(out + DISK_HEADER_BYTES, value.ptr, value.len);
     }
-    crc = disk_crc(kv_key, out, value.len);
-    for (size_t i = 0; i < 4; i++) {
-        out[i] = (uint8_t)(crc >> 8 * i);
-    }
+    keep(out, 4, disk_crc(kv_key, out, value.len));
     return DISK_HEADER_BYTES + value.len;
 }
 
 static rt_err
 decode_row(rt_bytes kv_key, rt_bytes disk, uint64_t *ret_ordinal, rt_bytes *ret_value)
 {
-    uint64_t ordinal = 0;
-    uint32_t crc = 0;
-
-    for (size_t i = 0; i < 4 && i < disk.len; i++) {
-        crc |= (uint32_t)disk.ptr[i] << 8 * i;
-    }
     if (disk.len < DISK_HEADER_BYTES ||
-        crc != disk_crc(kv_key, disk.ptr, disk.len - DISK_HEADER_BYTES)) {
+        load(disk.ptr, 4) != disk_crc(kv_key, disk.ptr, disk.len - DISK_HEADER_BYTES)) {
         return RT_ECORRUPT;
     }
-    for (size_t i = 0; i < 8; i++) {
-        ordinal |= (uint64_t)disk.ptr[4 + i] << 8 * i;
-    }
-    *ret_ordinal = ordinal;
+    *ret_ordinal = load(disk.ptr + 4, 8);
     *ret_value = (rt_bytes){disk.ptr + DISK_HEADER_BYTES, disk.len - DISK_HEADER_BYTES};
     return RT_OK;
 }
@@ -117,28 +137,86 @@ rt_store_open_memory(void)
     return new_store(NULL);
 }
 
+// Adds a pair to the sums of a store that has none.
+static rt_err
+on_any_pair(void *user, rt_bytes kv_key, rt_bytes disk)
+{
+    rt_store *store = user;
+    rt_bytes value;
+    uint64_t ordinal = 0;
+
+    if (rt_bytes_equal(kv_key, (rt_bytes){seq_key, sizeof(seq_key)})) {
+        return RT_OK;
+    }
+    if (kv_key.len < 2 || kv_key.ptr[0] == 0 || kv_key.ptr[0] >= RT_STORE_TABLES_MAX ||
+        decode_row(kv_key, disk, &ordinal, &value) != RT_OK) {
+        return rt_fail(RT_ECORRUPT, "a row of table %u has a wrong checksum",
+                       kv_key.len > 0 ? kv_key.ptr[0] : 0);
+    }
+    store->sums[kv_key.ptr[0]].rows++;
+    store->sums[kv_key.ptr[0]].digest += rt__digest((uint32_t)load(disk.ptr, 4));
+    return RT_OK;
+}
+
+static rt_err
+read_sums(rt_store *store, rt_bytes value)
+{
+    if (value.len < 2 || value.ptr[0] != POSITION_FORMAT ||
+        value.len != 2 + (size_t)value.ptr[1] * SUM_BYTES) {
+        return rt_fail(RT_EVERSION, "the store's position is of another format");
+    }
+    for (const uint8_t *at = value.ptr + 2; at < value.ptr + value.len; at += SUM_BYTES) {
+        if (at[0] >= RT_STORE_TABLES_MAX) {
+            return rt_fail(RT_EVERSION, "the store has a table of number %u", at[0]);
+        }
+        store->sums[at[0]] = (rt__sum){load(at + 1, 8), load(at + 9, 8)};
+    }
+    return RT_OK;
+}
+
+// Reads how far the store is and what its tables come to.
+static rt_err
+read_position(rt_store *store, rt_arena *arena)
+{
+    rt_bytes key = {seq_key, sizeof(seq_key)};
+    rt_bytes disk;
+    rt_bytes value;
+    rt_err err = rt_kv_get(store->kv, key, arena, &disk);
+
+    if (err == RT_ENOTFOUND) {
+        err = rt_kv_scan(store->kv, (rt_bytes){NULL, 0}, on_any_pair, store);
+        for (size_t i = 0; err == RT_OK && i < RT_STORE_TABLES_MAX; i++) {
+            if (store->sums[i].rows > 0) {
+                err = rt_fail(RT_ECORRUPT, "the store has rows in table %zu and no position", i);
+            }
+        }
+        return err;
+    }
+    if (err != RT_OK) {
+        return err;
+    }
+    if (decode_row(key, disk, &store->applied_seq, &value) != RT_OK) {
+        return rt_fail(RT_ECORRUPT, "the store's position has a wrong checksum");
+    }
+    store->saved_seq = store->applied_seq;
+    return value.len > 0 ? read_sums(store, value)
+                         : rt_kv_scan(store->kv, (rt_bytes){NULL, 0}, on_any_pair, store);
+}
+
 rt_err
 rt_store_open(rt_kv *kv, rt_store **ret_store)
 {
-    rt_arena *arena = rt_arena_new(1024);
-    rt_bytes key = {seq_key, sizeof(seq_key)};
-    rt_bytes disk;
-    rt_bytes nothing;
-    uint64_t seq = 0;
-    rt_err err = rt_kv_get(kv, key, arena, &disk);
+    rt_arena *arena = rt_arena_new(2 * POSITION_BYTES_MAX);
+    rt_store *store = new_store(kv);
+    rt_err err = read_position(store, arena);
 
-    if (err == RT_ENOTFOUND) {
-        err = RT_OK;
-    } else if (err == RT_OK && decode_row(key, disk, &seq, &nothing) != RT_OK) {
-        err = rt_fail(RT_ECORRUPT, "the store's position has a wrong checksum");
-    }
     rt_arena_free(arena);
-    if (err == RT_OK) {
-        *ret_store = new_store(kv);
-        (*ret_store)->applied_seq = seq;
-        (*ret_store)->saved_seq = seq;
+    if (err != RT_OK) {
+        rt_store_close(store);
+        return err;
     }
-    return err;
+    *ret_store = store;
+    return RT_OK;
 }
 
 void
@@ -180,7 +258,7 @@ on_pair(void *user, rt_bytes kv_key, rt_bytes disk)
         rt_hex((rt_bytes){key.ptr, RT_MIN(key.len, (size_t)RT__ROW_KEY_MAX)}, hex, sizeof(hex));
         return rt_fail(RT_ECORRUPT, "table %s, key %s: wrong checksum", table->name, hex);
     }
-    rt__table_load(table, key, ordinal, value);
+    rt__table_load(table, key, ordinal, value, (uint32_t)load(disk.ptr, 4));
     return RT_OK;
 }
 
@@ -189,8 +267,14 @@ load_table(rt_table *table)
 {
     rt_err err = rt_kv_scan(table->store->kv, (rt_bytes){&table->id, 1}, on_pair, table);
 
+    const rt__sum *sum = &table->store->sums[table->id];
+
     if (err != RT_OK) {
         return err;
+    }
+    if (table->live_count != sum->rows || table->saved_digest != sum->digest) {
+        return rt_fail(RT_ECORRUPT, "table %s: its %u rows are not the %llu that were saved",
+                       table->name, table->live_count, (unsigned long long)sum->rows);
     }
     rt__table_loaded(table);
     return RT_OK;
@@ -231,10 +315,44 @@ cut_table(rt_table *table, uint32_t cut_id, rt_kv_batch *batch, uint8_t *scratch
         size_t len = encode_row(kv_key, r->ordinal, value, scratch);
 
         rt_kv_batch_put(batch, kv_key, (rt_bytes){scratch, len});
+        table->saved_digest -= r->cut_id != 0 ? rt__digest(r->crc) : 0;
+        r->crc = (uint32_t)load(scratch, 4);
+        table->saved_digest += rt__digest(r->crc);
         r->dirty_at = 0;
         r->cut_id = cut_id;
     }
     table->dirty_count = 0;
+}
+
+// Puts how far the store is, and what its tables come to, into the batch. Tables that are not
+// declared in this life stay as they were.
+static void
+cut_position(const rt_store *store, uint64_t seq, rt_kv_batch *batch, uint8_t *scratch)
+{
+    uint8_t value[POSITION_BYTES_MAX];
+    rt_bytes key = {seq_key, sizeof(seq_key)};
+    size_t len = 2;
+    uint8_t count = 0;
+
+    for (uint8_t i = 1; i < RT_STORE_TABLES_MAX; i++) {
+        const rt_table *table = store->tables[i];
+        rt__sum sum = store->sums[i];
+
+        if (table != NULL) {
+            sum = (rt__sum){table->live_count, table->saved_digest};
+        }
+        if (sum.rows > 0) {
+            value[len] = i;
+            keep(value + len + 1, 8, sum.rows);
+            keep(value + len + 9, 8, sum.digest);
+            len += SUM_BYTES;
+            count++;
+        }
+    }
+    value[0] = POSITION_FORMAT;
+    value[1] = count;
+    len = encode_row(key, seq, (rt_bytes){value, len}, scratch);
+    rt_kv_batch_put(batch, key, (rt_bytes){scratch, len});
 }
 
 // Copies everything changed since the last cut into a batch.
@@ -243,7 +361,6 @@ take_cut(rt_store *store, uint64_t seq)
 {
     rt_kv_batch *batch = rt_kv_batch_new();
     uint8_t *scratch = rt_alloc(DISK_HEADER_BYTES + RT_STORE_VALUE_MAX);
-    rt_bytes key = {seq_key, sizeof(seq_key)};
     rt__grave_list empty = store->cut_graves;
 
     store->last_cut_id = store->last_cut_id % (UINT32_MAX - 1) + 1;
@@ -259,8 +376,7 @@ take_cut(rt_store *store, uint64_t seq)
             cut_table(store->tables[i], store->last_cut_id, batch, scratch);
         }
     }
-    rt_kv_batch_put(batch, key,
-                    (rt_bytes){scratch, encode_row(key, seq, (rt_bytes){NULL, 0}, scratch)});
+    cut_position(store, seq, batch, scratch);
     rt_free(scratch);
     return batch;
 }

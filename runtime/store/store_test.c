@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/alloc.h"
+#include "runtime/base/hash.h"
 #include "runtime/base/rng.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/sim.h"
@@ -242,6 +243,208 @@ test_store_damaged_row_is_refused(void **state)
     rt_kv_batch_free(batch);
     rt_arena_free(arena);
     rt_kv_close(kv);
+}
+
+// Puts one pair into the kv behind the store's back (value.ptr NULL: takes it out).
+static void
+tamper(rt_kv *kv, const char *key, size_t key_len, rt_bytes value)
+{
+    rt_kv_batch *batch = rt_kv_batch_new();
+    rt_bytes kv_key = {(const uint8_t *)key, key_len};
+
+    if (value.ptr == NULL) {
+        rt_kv_batch_del(batch, kv_key);
+    } else {
+        rt_kv_batch_put(batch, kv_key, value);
+    }
+    CHECK_OK(rt_kv_commit(kv, batch));
+    rt_kv_batch_free(batch);
+}
+
+// A kv with three rows in table 7 and one in table 9, the former cut twice; *ret_old is the first
+// version of row "k".
+static rt_kv *
+kv_with_rows(rt_arena *arena, rt_bytes *ret_old)
+{
+    rt_kv *kv = open_kv();
+    rt_store *store = open_store(kv);
+    rt_table *table = declare(store, 7);
+
+    rt_table_put(table, text("k"), text("value"));
+    rt_table_put(table, text("l"), text("value"));
+    rt_table_put(table, text("m"), text("value"));
+    rt_table_put(declare(store, 9), text("k"), text("value"));
+    CHECK_OK(rt_store_cut_wait(store, 9));
+    CHECK_OK(rt_kv_get(kv, text("\x07k"), arena, ret_old));
+    rt_table_put(table, text("k"), text("other"));
+    CHECK_OK(rt_store_cut_wait(store, 10));
+    rt_store_close(store);
+    return kv;
+}
+
+static void
+check_table_refused(rt_kv *kv)
+{
+    rt_store *store = open_store(kv);
+    rt_table *table = NULL;
+
+    CHECK_ERR(rt_store_table(store, 7, "things", &table), RT_ECORRUPT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), "table things: its");
+    rt_store_close(store);
+}
+
+static void
+test_store_missing_or_old_row_is_refused(void **state)
+{
+    rt_arena *arena = rt_arena_new(4096);
+    rt_bytes old;
+    rt_bytes now;
+    rt_kv *kv = kv_with_rows(arena, &old);
+    rt_store *store = NULL;
+
+    (void)state;
+    CHECK_OK(rt_kv_get(kv, text("\x07k"), arena, &now));
+    tamper(kv, "\x07k", 2, (rt_bytes){NULL, 0});
+    check_table_refused(kv);
+    tamper(kv, "\x07k", 2, old); // whole in itself
+    check_table_refused(kv);
+    tamper(kv, "\x07k", 2, now);
+
+    // The rows of a table that nobody declares for a while are still known afterwards.
+    store = open_store(kv);
+    rt_table_put(declare(store, 9), text("n"), text("new"));
+    CHECK_OK(rt_store_cut_wait(store, 11));
+    rt_store_close(store);
+    tamper(kv, "\x07l", 2, (rt_bytes){NULL, 0});
+    check_table_refused(kv);
+    store = open_store(kv);
+    check_row(declare(store, 9), "n", "new");
+    rt_store_close(store);
+    rt_arena_free(arena);
+    rt_kv_close(kv);
+}
+
+static void
+test_store_rows_without_a_position_are_refused(void **state)
+{
+    rt_arena *arena = rt_arena_new(4096);
+    rt_bytes old;
+    rt_kv *kv = kv_with_rows(arena, &old);
+    rt_store *store = NULL;
+
+    (void)state;
+    tamper(kv, "\0seq", 4, (rt_bytes){NULL, 0});
+    CHECK_ERR(rt_store_open(kv, &store), RT_ECORRUPT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), "no position");
+    rt_arena_free(arena);
+    rt_kv_close(kv);
+}
+
+// Writes a position by hand: what stands behind the sequence number.
+static void
+write_position(rt_kv *kv, uint64_t seq, const uint8_t *content, size_t len)
+{
+    uint8_t row[128] = {0};
+    uint32_t crc = 0;
+
+    memcpy(row + 4, &seq, sizeof(seq));
+    memcpy(row + 12, content, len);
+    crc = rt_crc32c(rt_crc32c(0, (rt_bytes){(const uint8_t *)"\0seq", 4}),
+                    (rt_bytes){row + 4, 8 + len});
+    memcpy(row, &crc, sizeof(crc));
+    tamper(kv, "\0seq", 4, (rt_bytes){row, 12 + len});
+}
+
+static void
+test_store_position_of_another_format_is_told(void **state)
+{
+    static const struct {
+        uint8_t bytes[40];
+        size_t len;
+    } others[] = {
+        {{2, 0}, 2}, {{1}, 1}, {{1, 1, 7}, 3}, {{1, 0, 0}, 3}, {{1, 1, RT_STORE_TABLES_MAX}, 19},
+    };
+    rt_arena *arena = rt_arena_new(4096);
+    rt_bytes old;
+    rt_kv *kv = kv_with_rows(arena, &old);
+    rt_store *store = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(others); i++) {
+        write_position(kv, 10, others[i].bytes, others[i].len);
+        CHECK_ERR(rt_store_open(kv, &store), RT_EVERSION);
+    }
+    rt_arena_free(arena);
+    rt_kv_close(kv);
+}
+
+static void
+test_store_of_before_the_sums_is_read_and_gets_them(void **state)
+{
+    rt_arena *arena = rt_arena_new(4096);
+    rt_bytes old;
+    rt_kv *kv = kv_with_rows(arena, &old);
+    rt_store *store = NULL;
+
+    (void)state;
+    write_position(kv, 10, (const uint8_t *)"", 0);
+    store = open_store(kv);
+    CHECK_U64(rt_store_applied(store), 10);
+    rt_table_put(declare(store, 9), text("n"), text("new"));
+    CHECK_OK(rt_store_cut_wait(store, 11));
+    rt_store_close(store);
+    store = open_store(kv);
+    check_row(declare(store, 7), "l", "value");
+    rt_store_close(store);
+    tamper(kv, "\x07l", 2, (rt_bytes){NULL, 0});
+    check_table_refused(kv);
+
+    // Damage is found there as well.
+    write_position(kv, 10, (const uint8_t *)"", 0);
+    tamper(kv, "\x07l", 2, old);
+    CHECK_ERR(rt_store_open(kv, &store), RT_ECORRUPT);
+    tamper(kv, "\x07l", 2, (rt_bytes){NULL, 0});
+    tamper(kv, "\x7fl", 2, old);
+    CHECK_ERR(rt_store_open(kv, &store), RT_ECORRUPT);
+    rt_arena_free(arena);
+    rt_kv_close(kv);
+}
+
+static void
+test_store_flipped_bit_anywhere_is_refused(void **state)
+{
+    (void)state;
+    for (uint64_t bit = 0;; bit++) {
+        rt_arena *arena = rt_arena_new(4096);
+        rt_store *store = NULL;
+        rt_table *table = NULL;
+        rt_bytes old;
+        rt_kv *kv = NULL;
+        rt_err err = RT_OK;
+
+        sim_disk_reset();
+        kv = kv_with_rows(arena, &old);
+        rt_kv_close(kv);
+        kv = NULL;
+        rt_arena_free(arena);
+        if (!sim_kv_flip_bit(DIR, bit)) {
+            CHECK_TRUE(bit > 8 * 80);
+            return;
+        }
+        err = rt_kv_open(DIR, MAP_BYTES, &kv);
+        if (err == RT_OK) {
+            err = rt_store_open(kv, &store);
+        }
+        if (err == RT_OK) {
+            err = rt_store_table(store, 7, "things", &table);
+        }
+        if (err == RT_OK) {
+            err = rt_store_table(store, 9, "more", &table);
+        }
+        CHECK_ERR(err, RT_ECORRUPT);
+        rt_store_close(store);
+        rt_kv_close(kv);
+    }
 }
 
 typedef struct done_calls {
@@ -646,6 +849,11 @@ main(void)
         TEST(test_table_of_many_comings_and_goings_stays_small),
         TEST(test_store_hash_depends_on_content_only),
         TEST(test_store_damaged_row_is_refused),
+        TEST(test_store_missing_or_old_row_is_refused),
+        TEST(test_store_rows_without_a_position_are_refused),
+        TEST(test_store_position_of_another_format_is_told),
+        TEST(test_store_of_before_the_sums_is_read_and_gets_them),
+        TEST(test_store_flipped_bit_anywhere_is_refused),
         TEST(test_store_cut_waits_for_the_one_under_way),
         TEST(test_store_failed_cut_goes_with_the_next),
         TEST(test_store_cut_wait_overtakes_a_cut_under_way),

@@ -340,6 +340,7 @@ unlink_row(rt_table *table, uint32_t index)
     table->rows[index] = NULL;
     table->live_count--;
     table->bytes -= row_bytes(r);
+    table->saved_digest -= r->cut_id != 0 ? rt__digest(r->crc) : 0;
     return r;
 }
 
@@ -373,6 +374,7 @@ undo_deleted(rt_store *store, const rt__undo *u)
     fill_slot(table, u->deleted->hash, u->index);
     table->live_count++;
     table->bytes += row_bytes(u->deleted);
+    table->saved_digest += u->deleted->cut_id != 0 ? rt__digest(u->deleted->crc) : 0;
     rt__table_mark(table, u->index);
     if (u->has_grave) {
         store->graves.count--; // the newest: graves are dug in the order of deletes
@@ -621,13 +623,15 @@ rt__table_free(rt_table *table)
 }
 
 void
-rt__table_load(rt_table *table, rt_bytes key, uint64_t ordinal, rt_bytes value)
+rt__table_load(rt_table *table, rt_bytes key, uint64_t ordinal, rt_bytes value, uint32_t crc)
 {
     uint32_t index = add_row(table, key, hash_key(table, key), value.len);
     rt__row *r = table->rows[index];
 
     r->ordinal = ordinal;
     r->cut_id = UINT32_MAX; // of a former life: saved, in no cut of ours
+    r->crc = crc;
+    table->saved_digest += rt__digest(crc);
     if (value.len > 0) {
         memcpy(rt__row_value(r), value.ptr, value.len);
     }
