@@ -14,6 +14,7 @@
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
+#include "runtime/base/planted.h"
 #include "runtime/seam/clock.h"
 #include "runtime/seam/entropy.h"
 #include "runtime/seam/file.h"
@@ -77,7 +78,8 @@ maybe_cut(br_brain *brain, int64_t now_us)
 {
     if (brain->cutting || now_us - brain->last_cut_us < brain->config.cut_every_ms * 1000 ||
         now_us < brain->cut_rest_us ||
-        rt_journal_pending(brain->journal) > 0 || rt_store_dirty(brain->store) == 0) {
+        (rt_journal_pending(brain->journal) > 0 && !RT_PLANTED(cut_before_commit)) ||
+        rt_store_dirty(brain->store) == 0) {
         return;
     }
     br_state_settle(brain->state);
@@ -137,7 +139,7 @@ commit(br_brain *brain)
     if (brain->commit_stalled) {
         rt_log_info("disk-usable", "records=%llu", (unsigned long long)records);
         brain->commit_stalled = false;
-        br__intake_pause(brain, brain->stopping);
+        br__intake_pause(brain, brain->stopping || RT_PLANTED(doors_stay_shut));
     }
     int64_t done_us = rt_clock_mono_us();
     brain->last_commit_us = done_us;
@@ -247,6 +249,15 @@ on_turn(void *user)
         br__hosts_flush(brain);
         busy = br__decide_ready(brain) || busy; // what nobody but playbooks hears
         busy = busy || !br__turn_room(brain);   // what was left out goes on after the commit
+    }
+    if (RT_PLANTED(ack_before_commit)) {
+        br__intake_acknowledge(brain);
+    }
+    if (RT_PLANTED(publish_before_commit)) {
+        br__publish_flush(brain);
+    }
+    if (RT_PLANTED(send_before_commit)) {
+        br__execute_run(brain);
     }
     if (brain->failed == RT_OK && commit_wanted(brain, now_us)) {
         commit(brain);

@@ -14,6 +14,7 @@
 #include "runtime/base/civil.h"
 #include "runtime/base/hash.h"
 #include "runtime/base/log.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/rng.h"
 #include "runtime/seam/clock.h"
 #include "runtime/seam/entropy.h"
@@ -312,6 +313,9 @@ send_webhook(br_retry *retry, const br_intent *intent)
     rt_err err = webhook_body(retry->brain, intent, &body);
     int64_t at_s = rt_clock_wall_ms() / 1000;
     snprintf(id, sizeof(id), "webhook-id: %s", retry->action_id);
+    if (RT_PLANTED(webhook_key_per_attempt)) {
+        snprintf(id, sizeof(id), "webhook-id: %s-%u", retry->action_id, retry->attempt);
+    }
     snprintf(timestamp, sizeof(timestamp), "webhook-timestamp: %lld", (long long)at_s);
     rt_http_request request = {
         .method = "POST",
@@ -336,13 +340,16 @@ try_webhook(void *user)
 {
     br_retry *retry = user;
     br_intent intent;
-    if (br_gate_halted(retry->brain->state->gate)) {
+    if (br_gate_halted(retry->brain->state->gate) && !RT_PLANTED(halt_not_asked)) {
         end_retry(retry, "cancelled", "halted by an operator");
         return;
     }
     rt_err err = RT_ENOTFOUND;
     if (br_outbox_get(retry->brain->state->outbox, rt_str_of(retry->action_id), &intent)) {
         err = send_webhook(retry, &intent);
+    }
+    if (err == RT_EFULL && RT_PLANTED(retry_not_armed)) {
+        return;
     }
     if (err == RT_EFULL) {
         rt_timer_start(retry->timer, backoff_ms(retry->attempt, 0), 0);
@@ -379,7 +386,7 @@ static void
 execute_one(br_brain *brain, const br_intent *intent, bool halted)
 {
     const br_action *action = br_pack_action(brain->config.pack, intent->action);
-    if (halted) {
+    if (halted && !RT_PLANTED(halt_not_asked)) {
         record_outcome(brain, intent, "cancelled", 0, "halted before it was sent");
         return;
     }
@@ -450,7 +457,8 @@ br__execute_recover(br_brain *brain)
             continue;
         }
         const br_action *action = br_pack_action(brain->config.pack, intent.action);
-        if (action != NULL && action->executor == BR_EXECUTE_WEBHOOK) {
+        if (action != NULL && action->executor == BR_EXECUTE_WEBHOOK &&
+            !RT_PLANTED(unknown_sent_again)) {
             record_outcome(brain, &intent, "unknown", 1, "a restart interrupted it");
         } else {
             br__execute_add(brain, action_id);

@@ -8,6 +8,7 @@
 #include "brain/core/internal.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/log.h"
+#include "runtime/base/planted.h"
 #include "runtime/seam/clock.h"
 #include "runtime/seam/file.h"
 
@@ -53,10 +54,14 @@ recover_event(recovering *r, const rt_record *record)
     if (err != RT_OK) {
         return err;
     }
+    bool is_folded = record->seq <= brain->state->applied_seq;
+    if (RT_PLANTED(recovery_folds_twice)) {
+        is_folded = record->seq < brain->state->applied_seq;
+    }
     if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
         err = wait_again(r, &event); // reading began behind the last one decided
     }
-    if (err == RT_OK && record->seq > brain->state->applied_seq) {
+    if (err == RT_OK && !is_folded) {
         br_state_situate(brain->state, &event, event.at_ms, brain->situation);
         br_state_apply_event(brain->state, &event, brain->situation);
     }
@@ -160,6 +165,7 @@ br__recover(br_brain *brain, rt_diag *diag)
     }
     // what is decided is applied, so all that may wait or is to be folded lies behind this
     uint64_t from = state->meta.decided_seq + 1;
+    from -= RT_PLANTED(recovery_decides_twice) && from > 1;
     uint64_t saved_seq = state->applied_seq;
     if (state->applied_seq + 1 < info.first_seq) {
         return rt_fail(RT_ECORRUPT, "the journal begins at %llu, after the state's %llu",
@@ -173,6 +179,9 @@ br__recover(br_brain *brain, rt_diag *diag)
     recovering r = {.brain = brain, .arena = rt_arena_new(BR_TURN_ARENA_BYTES), .diag = diag};
     rt_record record;
     while ((err = rt_journal_reader_next(reader, &record)) == RT_OK) {
+        if (RT_PLANTED(recovery_drops_last) && record.seq == info.last_seq) {
+            continue;
+        }
         err = recover_record(&r, &record);
         if (err != RT_OK) {
             break;

@@ -10,6 +10,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/key.h"
 
 #define PAGE_ENTRIES 128u
@@ -46,8 +47,9 @@ event_hash(const rt_event *event)
 {
     uint8_t buf[2 + RT_EVENT_SOURCE_MAX + 1 + RT_EVENT_ID_MAX];
     size_t len = 2;
-    buf[0] = (uint8_t)(event->tenant.v >> 8);
-    buf[1] = (uint8_t)event->tenant.v;
+    uint16_t tenant = RT_PLANTED(dedup_by_id_alone) ? 0 : event->tenant.v;
+    buf[0] = (uint8_t)(tenant >> 8);
+    buf[1] = (uint8_t)tenant;
     RT_ASSERT(event->source.len <= RT_EVENT_SOURCE_MAX && event->id.len <= RT_EVENT_ID_MAX);
     memcpy(buf + len, event->source.ptr, event->source.len);
     len += event->source.len;
@@ -192,6 +194,9 @@ br_dedup_new(rt_store *store, uint32_t events_max, int64_t window_ms, br_dedup *
     if (err != RT_OK) {
         br_dedup_free(dedup);
         return err;
+    }
+    if (RT_PLANTED(dedup_not_reloaded)) {
+        memset(dedup->index, 0, slots * sizeof(*dedup->index));
     }
     *ret = dedup;
     return RT_OK;

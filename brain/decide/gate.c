@@ -9,6 +9,7 @@
 #include "brain/memory/tables.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/civil.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/key.h"
 
 #define DAY_MS (24LL * 60 * 60 * 1000)
@@ -38,6 +39,20 @@ struct br_gate {
     br_gate_config config;
 };
 
+// What the planted mistake does: budgets start from nothing.
+static void
+forget_windows(br_gate *gate)
+{
+    rt_bytes key;
+    rt_bytes row;
+    for (size_t cursor = 0; rt_table_next(gate->table, &cursor, &key, &row);) {
+        rt_str kind = rt_key_part(key, 0);
+        if (rt_str_is(kind, "h") || rt_str_is(kind, "m") || rt_str_is(kind, "t")) {
+            memset((void *)(uintptr_t)row.ptr, 0, row.len);
+        }
+    }
+}
+
 rt_err
 br_gate_new(rt_store *store, const br_outbox *outbox, const br_gate_config *config, br_gate **ret)
 {
@@ -48,6 +63,12 @@ br_gate_new(rt_store *store, const br_outbox *outbox, const br_gate_config *conf
     }
     *ret = rt_new(br_gate);
     **ret = (br_gate){table, outbox, *config};
+    if (RT_PLANTED(budget_per_life)) {
+        forget_windows(*ret);
+    }
+    if (RT_PLANTED(halt_forgotten)) {
+        br_gate_resume(*ret);
+    }
     return RT_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "brain/memory/tables.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/key.h"
 
 #define INTENT_BYTES_MAX 65536
@@ -77,7 +78,7 @@ br_outbox_add(br_outbox *outbox, const br_intent *intent, rt_str group)
     RT_ASSERT(!w->failed); // proposals are bounded well below INTENT_BYTES_MAX
     rt_key key = intent_key(intent->action_id);
     rt_table_put(outbox->table, rt_key_bytes(&key), rt_mpw_view(w));
-    if (group.len > 0) {
+    if (group.len > 0 && !RT_PLANTED(lease_not_taken)) {
         rt_key lease = lease_key(intent->tenant, intent->target, group);
         rt_table_put(outbox->table, rt_key_bytes(&lease), rt_bytes_of_str(intent->action_id));
     }
@@ -120,7 +121,7 @@ br_outbox_end(br_outbox *outbox, rt_str action_id)
     // a lease passes on when a later action took the target over; without a group there is none
     bool holds = rt_table_get(outbox->table, rt_key_bytes(&lease), &holder) &&
                  rt_str_equal(rt_str_of_bytes(holder), action_id);
-    if (holds) {
+    if (holds && !RT_PLANTED(lease_not_released)) {
         (void)rt_table_del(outbox->table, rt_key_bytes(&lease));
     }
     (void)rt_table_del(outbox->table, rt_key_bytes(&key));

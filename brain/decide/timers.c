@@ -10,9 +10,11 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/heap.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/key.h"
 
 #define STALE_SPARE 1024 // stale heap items that are never worth a sweep
+#define LOCAL_TIME_MS ((int64_t)5 * 3600 * 1000) // what the planted mistake is wrong by
 
 typedef struct timer_row {
     int64_t due_ms;
@@ -121,7 +123,9 @@ br_timers_new(rt_store *store, br_timers **ret)
     br_timers *timers = rt_new(br_timers);
     timers->table = table;
     rt_heap_init(&timers->heap);
-    fill_heap(timers);
+    if (!RT_PLANTED(timers_not_reloaded)) {
+        fill_heap(timers);
+    }
     timers->count = timers->heap.count;
     *ret = timers;
     return RT_OK;
@@ -205,7 +209,7 @@ br_timers_due(br_timers *timers, int64_t now_ms, br_due *ret_due)
         return false;
     }
     int64_t due_ms = ((const timer_row *)(const void *)row.ptr)->due_ms;
-    if (due_ms > now_ms) {
+    if (due_ms > now_ms + (RT_PLANTED(timer_in_local_time) ? LOCAL_TIME_MS : 0)) {
         return false;
     }
     *ret_due = (br_due){.tenant = rt_key_tenant(key),

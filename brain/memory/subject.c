@@ -8,6 +8,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/key.h"
 
 #define ATTRIBUTES_BYTES_MAX 8192
@@ -21,6 +22,12 @@ struct br_subjects {
 
 _Static_assert(sizeof(br_recent) == 24, "stored layout");
 _Static_assert(sizeof(br_subject_row) == 24 + 24 * BR_RECENT_MAX, "stored layout");
+
+static rt_key
+row_key(rt_tenant tenant, rt_str entity, rt_str key)
+{
+    return rt_key_pair(RT_PLANTED(memory_without_tenant) ? RT_TENANT_SYSTEM : tenant, entity, key);
+}
 
 rt_err
 br_subjects_new(rt_store *store, uint64_t subjects_max, br_subjects **ret)
@@ -138,8 +145,7 @@ br_subjects_recall(const br_subjects *subjects, br_situation *situation)
         if (situation->keys[t].len == 0) {
             continue;
         }
-        rt_key key =
-            rt_key_pair(situation->event->tenant, touch->entity->name, situation->keys[t]);
+        rt_key key = row_key(situation->event->tenant, touch->entity->name, situation->keys[t]);
         rt_bytes row;
         if (!rt_table_get(subjects->table, rt_key_bytes(&key), &row)) {
             continue;
@@ -226,7 +232,7 @@ static void
 remember_touch(br_subjects *subjects, const br_situation *situation, uint32_t t)
 {
     const br_touch *touch = &situation->plan->touches[t];
-    rt_key key = rt_key_pair(situation->event->tenant, touch->entity->name, situation->keys[t]);
+    rt_key key = row_key(situation->event->tenant, touch->entity->name, situation->keys[t]);
     rt_value values[BR_ATTRIBUTES_MAX];
     bool changed = false;
     if (touch->changes) {
@@ -271,9 +277,9 @@ br_subjects_remember(br_subjects *subjects, const br_situation *situation)
 rt_bytes
 br_subjects_row(const br_subjects *subjects, rt_tenant tenant, rt_str entity, rt_str key)
 {
-    rt_key row_key = rt_key_pair(tenant, entity, key);
+    rt_key at = row_key(tenant, entity, key);
     rt_bytes row = {NULL, 0};
-    (void)rt_table_get(subjects->table, rt_key_bytes(&row_key), &row); // absent: stays empty
+    (void)rt_table_get(subjects->table, rt_key_bytes(&at), &row); // absent: stays empty
     return row;
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "runtime/journal/internal.h"
 #include "runtime/seam/entropy.h"
 
@@ -324,6 +325,9 @@ start_segment(rt_journal *journal)
         return err;
     }
     rt_entropy(&header.salt, sizeof(header.salt));
+    if (RT_PLANTED(chain_not_linked)) {
+        memset(journal->chain, 0, RT_SHA256_LEN);
+    }
     memcpy(header.chain, journal->chain, RT_SHA256_LEN);
     err = rt__segment_header_write(journal->spare, &header);
     if (err != RT_OK) {
@@ -435,7 +439,7 @@ continue_from(rt_journal *journal, rt__cursor *cursor)
     journal->committed_at_ms = cursor->last_at_ms;
     journal->torn_bytes = tail.end - cursor->pos;
     journal->torn_records = tail.record_count;
-    return wipe_tail(journal, tail.end);
+    return RT_PLANTED(torn_tail_not_wiped) ? RT_OK : wipe_tail(journal, tail.end);
 }
 
 static rt_err
@@ -780,10 +784,17 @@ rt_journal_commit(rt_journal *journal)
     }
     seal_group(journal, group, mark.chain);
     err = rt_file_pwrite(journal->file, (rt_bytes){group->ptr, bytes}, journal->pos);
+    if (RT_PLANTED(full_disk_ignored) && err == RT_ENOSPC) {
+        err = RT_OK;
+    }
     if (err == RT_ENOSPC) {
         return err; // what was written of it is overwritten by the next attempt
     }
-    if (err == RT_OK && journal->config.sync) {
+    if (err == RT_OK && journal->config.sync &&
+        !(RT_PLANTED(small_groups_not_synced) && bytes < 4096)) {
+        err = rt_file_sync(journal->file);
+    }
+    if (RT_PLANTED(sync_tried_again) && err != RT_OK) {
         err = rt_file_sync(journal->file);
     }
     if (err == RT_OK) {

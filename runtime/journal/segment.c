@@ -4,6 +4,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
+#include "runtime/base/planted.h"
 #include "runtime/journal/internal.h"
 
 // Design notes.
@@ -347,7 +348,8 @@ check_record(rt__cursor *c, walk *w)
         return stop(c, at, w->seq, "the record runs beyond the segment");
     }
     head = w->ptr + w->used;
-    if (rt__get32(head + 4) != record_crc(head, payload_len, c->header.salt)) {
+    if (rt__get32(head + 4) != record_crc(head, payload_len, c->header.salt) &&
+        !RT_PLANTED(checksums_not_checked)) {
         return stop(c, at, w->seq, "wrong checksum");
     }
     return RT_OK;
@@ -368,7 +370,7 @@ close_group(rt__cursor *c, const walk *w, uint64_t chain_from)
     if (rt__get32(hash + RT_SHA256_LEN) != 0) {
         return stop(c, c->pos + w->used, w->seq, "padding of a commit is not zero");
     }
-    if (w->seq > chain_from) {
+    if (w->seq > chain_from && !RT_PLANTED(checksums_not_checked)) {
         rt_sha256_chain(c->chain, (rt_bytes){w->ptr, w->used}, computed);
         if (memcmp(computed, hash, RT_SHA256_LEN) != 0) {
             return stop(c, c->pos, c->next_seq, "wrong chain hash");

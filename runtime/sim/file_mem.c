@@ -182,10 +182,14 @@ inode_sync(inode *file)
     drop_pending(file);
 }
 
-// Writes each sector of an unsynced write or not, by lot.
+// Writes each sector of an unsynced write or not, by lot; or all but one, which is hardest to see.
 static void
 tear(image *img, const pending_write *w, rt_rng *rng)
 {
+    uint64_t first = w->offset / SIM_DISK_SECTOR_BYTES;
+    uint64_t count = w->len > 0 ? (w->offset + w->len - 1) / SIM_DISK_SECTOR_BYTES - first + 1 : 1;
+    bool all_but_one = rt_rng_chance(rng, 0.5);
+    uint64_t missing = first + rt_rng_below(rng, count);
     size_t done = 0;
 
     while (done < w->len) {
@@ -193,7 +197,7 @@ tear(image *img, const pending_write *w, rt_rng *rng)
         size_t room = (size_t)(SIM_DISK_SECTOR_BYTES - at % SIM_DISK_SECTOR_BYTES);
         size_t len = RT_MIN(room, w->len - done);
 
-        if (rt_rng_chance(rng, 0.5)) {
+        if (all_but_one ? at / SIM_DISK_SECTOR_BYTES != missing : rt_rng_chance(rng, 0.5)) {
             image_write(img, at, w->bytes + done, len);
         }
         done += len;

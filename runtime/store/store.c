@@ -5,6 +5,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/internal.h"
 
 // Design notes.
@@ -406,7 +407,7 @@ finish_cut(rt_store *store, uint32_t cut_id, uint64_t seq, rt_err err)
     if (err == RT_OK) {
         store->saved_seq = seq;
         rt__graves_clear(&store->cut_graves);
-    } else {
+    } else if (!RT_PLANTED(failed_cut_forgotten)) {
         give_back(store, cut_id);
     }
 }

@@ -3,6 +3,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
+#include "runtime/base/planted.h"
 #include "runtime/store/internal.h"
 
 // Design notes.
@@ -571,10 +572,31 @@ rt_table_count(const rt_table *table)
     return table->live_count;
 }
 
+// The walk of the planted mistake: slots lie as the hash says, and that is seeded by an address.
+static bool
+next_slot(const rt_table *table, size_t *cursor, rt_bytes *ret_key, rt_bytes *ret_value)
+{
+    while (*cursor <= table->slot_mask) {
+        uint32_t ref = table->slots[(*cursor)++].ref;
+
+        if (ref != 0) {
+            const rt__row *r = table->rows[ref - 1];
+
+            *ret_key = (rt_bytes){r->key, r->key_len};
+            *ret_value = (rt_bytes){rt__row_value_const(r), r->value_len};
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 rt_table_next(const rt_table *table, size_t *cursor, rt_bytes *ret_key, rt_bytes *ret_value)
 {
     RT_CHECK(table, TABLE_MAGIC);
+    if (RT_PLANTED(walk_by_address)) {
+        return next_slot(table, cursor, ret_key, ret_value);
+    }
     while (*cursor < table->row_count) {
         const rt__row *r = table->rows[*cursor];
 

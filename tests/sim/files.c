@@ -46,9 +46,9 @@ load_file(const char *from, const char *to)
     (void)fclose(f);
 }
 
-// Makes open_case a webhook, so that every kind of executor is at work.
+// Makes an action a webhook, so that every kind of executor is at work.
 static void
-use_webhook(void)
+use_webhook(const char *name)
 {
     static const char was[] = "executor: publish";
     static const char becomes[] = "executor: webhook\n    webhook: shop";
@@ -61,11 +61,11 @@ use_webhook(void)
         i++;
     }
     if (i < file_count) {
-        action = strstr(files[i].text, "  open_case:");
+        action = strstr(files[i].text, name);
         place = action != NULL ? strstr(action, was) : NULL;
     }
     if (place == NULL) {
-        give_up("the action open_case");
+        give_up(name);
     }
     files[i].len = (size_t)snprintf(changed, FILE_BYTES_MAX + 256, "%.*s%s%s",
                                     (int)(place - files[i].text), files[i].text, becomes,
@@ -116,7 +116,8 @@ files_load(const char *source_root)
     load_dir(path, "/playbooks", true);
     // in the order of names, whatever order the real directory has
     qsort(files, file_count, sizeof(files[0]), by_path);
-    use_webhook();
+    use_webhook("  open_case:");
+    use_webhook("  notify_customer:");
 }
 
 static void

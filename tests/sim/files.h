@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 // files_load reads the packs and playbooks of the source tree into memory, with one change: the
-// action
-// open_case goes to the webhook `shop`. Exits the program when they are not there.
+// actions open_case and notify_customer go to the webhook `shop`. Exits the program when they are
+// not there.
 void files_load(const char *source_root);
 // files_write puts them on the simulated disk, below /packs and /playbooks.
 void files_write(void);

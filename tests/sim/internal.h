@@ -129,6 +129,9 @@ void world_forget_asks(world *w);
 // --- watch.c ---
 // world_watch looks at what must hold after every step.
 void world_watch(world *w);
+// world_command gives a command at the control door; false when nobody listens there.
+bool world_command(world *w, const char *command,
+                   void (*on_answer)(void *user, rt_err err, rt_bytes body, bool last));
 
 // --- witness.c ---
 // world_on_publication sees what is published; the user is the world.

@@ -75,6 +75,7 @@ try_start(world *w)
 void
 world_start(world *w)
 {
+    rt_timer_stop(w->back); // it may have died twice
     for (int i = 0; i < START_ATTEMPTS && w->brain == NULL && w->result->held; i++) {
         try_start(w);
     }

@@ -1,6 +1,7 @@
 // sim: whole-system simulation of brain and agents under faults. See README.md.
 //
 // usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] [--source DIR]
+//        sim-planted ... [--plant NAME | --plants]
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/base/log.h"
+#include "runtime/base/planted.h"
 #include "runtime/base/text.h"
 #include "runtime/sim/disk.h"
 #include "runtime/sim/sim.h"
@@ -84,6 +86,7 @@ typedef struct options {
     bool told;
     bool hashes; // a line per seed, to be compared with those of another build
     bool json;   // figures of all seeds as one line of JSON
+    bool plants; // only a list of the mistakes that this program can make
     const char *source;
 } options;
 
@@ -238,6 +241,25 @@ run_seeds(const options *o, const packs *p)
     return sum.failed == 0 ? 0 : 1;
 }
 
+// Tells the mistakes that this program can make, a line each; none in a program as others are.
+static void
+print_plants(void)
+{
+    for (int i = 0; RT_PLANTED_BUILD && i < RT_PLANTS; i++) {
+        (void)printf("%s\t%s\n", rt_plant_name((rt_plant)i), rt_plant_text((rt_plant)i));
+    }
+}
+
+static bool
+plant(const char *name)
+{
+    if (RT_PLANTED_BUILD && rt_plant_choose(name)) {
+        return true;
+    }
+    (void)fprintf(stderr, "sim: no mistake '%s' in this build\n", name);
+    return false;
+}
+
 static bool
 read_number(const char *text, uint64_t *ret_value)
 {
@@ -268,6 +290,10 @@ read_options(int argc, char **argv, options *o)
             ok = read_number(argv[++i], &o->seeds) && o->seeds > 0;
         } else if (strcmp(argv[i], "--source") == 0 && more) {
             o->source = argv[++i];
+        } else if (strcmp(argv[i], "--plant") == 0 && more) {
+            ok = plant(argv[++i]);
+        } else if (strcmp(argv[i], "--plants") == 0) {
+            o->plants = true;
         } else {
             ok = false;
         }
@@ -282,8 +308,12 @@ main(int argc, char **argv)
 
     if (!read_options(argc, argv, &o)) {
         (void)fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] "
-                              "[--source DIR]\n");
+                              "[--source DIR] [--plant NAME | --plants]\n");
         return 2;
+    }
+    if (o.plants) {
+        print_plants();
+        return 0;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)signal(SIGABRT, on_signal);

@@ -85,6 +85,7 @@ strike_disk_full(world *w)
     sim_disk_set_capacity(sim_disk_used_bytes() + (uint64_t)world_between(w, 0, 4096));
     if (rt_rng_chance(&w->rng, 0.5)) { // also where the space was thought to be there
         sim_disk_fail_next(SIM_DISK_FILL, 1, RT_ENOSPC);
+        sim_disk_fail_next(SIM_DISK_WRITE, (uint64_t)world_between(w, 1, 5), RT_ENOSPC);
     }
     mend_later(w, FULL_MAX_MS);
 }
@@ -98,10 +99,27 @@ strike_cut(world *w)
 }
 
 static void
+on_halted(void *user, rt_err err, rt_bytes body, bool last)
+{
+    (void)user; // watch.c looks at the brain itself
+    (void)err;
+    (void)body;
+    (void)last;
+}
+
+static void
 strike_halt(world *w)
 {
     rt_err err = RT_OK;
 
+    if (rt_rng_chance(&w->rng, 0.5)) {
+        world_say(w, "halt at the control door");
+        if (world_command(w, "halt", on_halted)) {
+            w->result->faults[FAULT_HALT]++;
+            mend_later(w, INT64_MAX);
+        }
+        return;
+    }
     world_say(w, "halt");
     err = rt_dir_make("/run");
     if (err == RT_OK) {
@@ -246,10 +264,19 @@ world_strike(world *w)
         strike_stall,      strike_reader,        strike_disk_error, strike_disk_error,
         strike_disk_error, strike_link_garbage,
     };
-
-    all[rt_rng_below(&w->rng, RT_COUNT(all))](w);
-    w->strikes--;
+    bool stalled = w->brain != NULL && w->brain->commit_stalled;
+    bool was_struck = w->struck;
     uint64_t gap = rt_rng_chance(&w->rng, 0.3) ? 40 : w->draw.gap_max;
+
+    if (stalled && rt_rng_chance(&w->rng, 0.5)) {
+        strike_link(w); // what waits for the disk must not count twice
+    } else {
+        all[rt_rng_below(&w->rng, RT_COUNT(all))](w);
+    }
+    w->strikes--;
+    if (w->struck && !was_struck && rt_rng_chance(&w->rng, 0.5)) {
+        w->strikes++; // once more, while it is down
+    }
     w->next_strike = sim_happenings() + (uint64_t)world_between(w, 1, (int64_t)gap);
 }
 

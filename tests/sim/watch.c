@@ -7,6 +7,7 @@
 #define STORE_BYTES_MAX (64u * 1024 * 1024)
 #define STORE_WATCHED_EVERY 256
 #define ASKED_EVERY_MAX 2500
+#define RECORDS_MAX 200000 // of a life; more are made by something that sets itself off
 
 static void
 bound(world *w, const char *what, uint64_t value, uint64_t max)
@@ -27,6 +28,7 @@ watch_bounds(world *w)
     bound(w, "actions queued", brain->execute_count, BR_OUTBOX_MAX);
     bound(w, "bytes of the group in the making", rt_journal_pending_bytes(brain->journal),
           RT_MIN((uint64_t)RT_JOURNAL_GROUP_BYTES_MAX, brain->config.segment_bytes));
+    bound(w, "records of a life", rt_journal_committed(brain->journal), RECORDS_MAX);
     for (size_t i = 0; i < BR_LANES; i++) {
         bound(w, "messages on a lane", brain->lanes[i].depth, BR_LANE_DEPTH);
     }
@@ -50,22 +52,22 @@ on_resumed(void *user, rt_err err, rt_bytes body, bool last)
     }
 }
 
-static void
-resume(world *w)
+bool
+world_command(world *w, const char *command,
+              void (*on_answer)(void *user, rt_err err, rt_bytes body, bool last))
 {
     rt_mpw body;
+    bool asked = false;
 
-    if (w->resuming) {
-        return;
-    }
     rt_mpw_init(&body, 256);
     rt_mpw_map(&body, 2);
     rt_mpw_cstr(&body, "cmd");
-    rt_mpw_cstr(&body, "resume");
+    rt_mpw_cstr(&body, command);
     rt_mpw_cstr(&body, "args");
     rt_mpw_map(&body, 0);
-    w->resuming = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&body), on_resumed, w) != NULL;
+    asked = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&body), on_answer, w) != NULL;
     rt_mpw_fini(&body);
+    return asked;
 }
 
 static void
@@ -78,8 +80,8 @@ watch_halt(world *w)
     } else if (w->halted_since_ms < 0) {
         w->halted_since_ms = sim_now_ms();
     }
-    if (halted && !w->struck) {
-        resume(w);
+    if (halted && !w->struck && !w->resuming) {
+        w->resuming = world_command(w, "resume", on_resumed);
     }
 }
 

@@ -10,6 +10,7 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/log.h"
+#include "runtime/base/planted.h"
 #include "runtime/seam/clock.h"
 #include "runtime/seam/file.h"
 #include "tools/braind/settings.h"
@@ -304,6 +305,14 @@ check_playbooks(settings *s)
     return br_check_playbooks(s->pack, s->playbook_dir, s->diag);
 }
 
+// The mistake that a program built to make one is to make; see runtime/base/planted.h.
+static bool
+plant(void)
+{
+    const char *name = getenv("CEREBRO_PLANT");
+    return name == NULL || rt_plant_choose(name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -313,6 +322,10 @@ main(int argc, char **argv)
     int code = parse_flags(argc, argv, &flags, &check);
     if (code >= 0) {
         return code;
+    }
+    if (RT_PLANTED_BUILD && !plant()) {
+        fputs("braind: no such mistake as CEREBRO_PLANT says\n", stderr);
+        return 2;
     }
     signal(SIGPIPE, SIG_IGN);
     umask(0077);

@@ -1,0 +1,43 @@
+// base/planted.h: mistakes made on purpose, to see that the simulator and the audits find them.
+//
+// Layer: runtime/base (libc only).   Threads: chosen before there are others, then read only.
+// Planted mistakes exist only in programs compiled with CEREBRO_PLANTED: meson's option `planted`,
+// and tests/sim/sim-planted. Everywhere else RT_PLANTED is the constant false, so that the compiler
+// leaves nothing of it.
+#ifndef CEREBRO_RUNTIME_BASE_PLANTED_H
+#define CEREBRO_RUNTIME_BASE_PLANTED_H
+
+#include "runtime/base/attr.h"
+
+#include <stdbool.h>
+
+typedef enum rt_plant {
+    RT_PLANT_none,
+#define X(name, text) RT_PLANT_##name,
+#include "runtime/base/planted.def"
+#undef X
+    RT_PLANTS
+} rt_plant;
+
+#ifdef CEREBRO_PLANTED
+
+// RT_PLANTED is true where the mistake of that name is to be made.
+#define RT_PLANTED(name) RT_UNLIKELY(rt__plant == RT_PLANT_##name)
+#define RT_PLANTED_BUILD true
+extern rt_plant rt__plant;
+
+#else
+
+#define RT_PLANTED(name) (RT_PLANT_##name == RT_PLANT_none)
+#define RT_PLANTED_BUILD false
+
+#endif
+
+// rt_plant_choose switches one mistake on; false when there is none of that name. rt_plant_name and
+// rt_plant_text (what it is, for a person) tell them by number. They are there in such programs
+// only: call them behind RT_PLANTED_BUILD.
+bool rt_plant_choose(const char *name);
+const char *rt_plant_name(rt_plant plant);
+const char *rt_plant_text(rt_plant plant);
+
+#endif
