@@ -18,6 +18,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -190,11 +191,11 @@ is_due(kind k, const char *path)
     if (!is_on) {
         return false;
     }
-    n = __atomic_add_fetch(&counted->calls[k], 1, __ATOMIC_RELAXED);
+    n = atomic_fetch_add_explicit(&counted->calls[k], 1, memory_order_relaxed) + 1;
     if (k != failing || nth == 0 || n < nth || (n > nth && !is_forever)) {
         return false;
     }
-    if (__atomic_add_fetch(&counted->failed, 1, __ATOMIC_RELAXED) == 1) {
+    if (atomic_fetch_add_explicit(&counted->failed, 1, memory_order_relaxed) == 0) {
         set_path(counted->path, path != NULL ? path + dir_len : "");
         trace();
     }

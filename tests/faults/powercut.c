@@ -455,9 +455,8 @@ read_options(int argc, char **argv, options *o)
 {
     bool ok = argc > 1;
 
-    for (int i = 2; i < argc && ok; i++) {
+    for (int i = 2; i < argc && ok; i += 2) {
         ok = i + 1 < argc && take_option(o, argv[i], argv[i + 1]);
-        i++;
     }
     return ok && o->flags.config_file != NULL;
 }

@@ -4,6 +4,7 @@
 #include "tests/faults/tape.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ tape_add(tape *t, tape_kind kind, unsigned flags, uint64_t handle, uint64_t at, 
 {
     size_t stored = (flags & TAPE_FLAG_ZEROS) != 0 ? 0 : len;
     size_t bytes = (sizeof(tape_entry) + stored + ALIGN - 1) / ALIGN * ALIGN;
-    uint64_t place = FIRST_PLACE + __atomic_fetch_add(&t->end, bytes, __ATOMIC_SEQ_CST);
+    uint64_t place = FIRST_PLACE + atomic_fetch_add(&t->end, bytes);
     tape_entry *entry = (tape_entry *)((uint8_t *)t + place);
 
     if (place + bytes > TAPE_BYTES_MAX) {
@@ -75,7 +76,7 @@ tape_next(const tape *t, uint64_t *place)
     } else {
         at = FIRST_PLACE;
     }
-    if (at >= FIRST_PLACE + __atomic_load_n(&t->end, __ATOMIC_SEQ_CST)) {
+    if (at >= FIRST_PLACE + atomic_load(&t->end)) {
         return NULL;
     }
     entry = (const tape_entry *)((const uint8_t *)t + at);
