@@ -97,13 +97,16 @@ static char *
 read_file(const char *path, size_t *ret_len)
 {
     FILE *f = fopen(path, "rb");
+    struct stat st;
     char *text = NULL;
 
     if (f == NULL) {
         return NULL;
     }
-    text = audit__alloc(FILE_BYTES_MAX + 1);
-    *ret_len = fread(text, 1, FILE_BYTES_MAX, f);
+    if (fstat(fileno(f), &st) == 0 && st.st_size >= 0 && st.st_size <= FILE_BYTES_MAX) {
+        text = audit__alloc((size_t)st.st_size + 1);
+        *ret_len = fread(text, 1, (size_t)st.st_size, f);
+    }
     (void)fclose(f);
     return text;
 }

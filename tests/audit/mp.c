@@ -240,6 +240,12 @@ audit__mp_bool(audit__mp *mp)
 audit__str
 audit__mp_str(audit__mp *mp)
 {
+    uint8_t head = !mp->bad && has(mp, 1) ? *mp->at : 0;
+
+    if (head >= 0xa0 && head < 0xc0) { // nearly all of them are this short
+        mp->at++;
+        return bytes(mp, head & 0x1f);
+    }
     return want(mp, MP_STR).s;
 }
 
@@ -249,10 +255,31 @@ audit__mp_bin(audit__mp *mp)
     return want(mp, MP_BIN).s;
 }
 
+// Passes over what is one byte, or a short text; false when it is something else.
+static bool
+skip_short(audit__mp *mp)
+{
+    uint8_t head = has(mp, 1) ? *mp->at : 0xc1;
+
+    if (head >= 0xa0 && head < 0xc0) {
+        mp->at++;
+        (void)bytes(mp, head & 0x1f);
+        return true;
+    }
+    if (head < 0x80 || head >= 0xe0 || head == 0xc0 || head == 0xc2 || head == 0xc3) {
+        mp->at++;
+        return true;
+    }
+    return false;
+}
+
 void
 audit__mp_skip(audit__mp *mp)
 {
     for (uint64_t left = 1; left > 0 && !mp->bad; left--) {
+        if (skip_short(mp)) {
+            continue;
+        }
         audit__token token = audit__mp_next(mp);
 
         if (token.type == MP_ARRAY) {
