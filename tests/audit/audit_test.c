@@ -390,11 +390,11 @@ test_audit_budget_of_a_targets_day_is_found(void **state)
     audit_kit *k = audit_kit_new(ALL);
 
     (void)state;
-    k->now_ms -= 4 * HOUR_MS; // 08:00
+    k->now_ms += 3 * HOUR_MS; // 15:00; at 20:00 it is tomorrow in UTC
     audit_kit_begin(k);
     for (int i = 0; i < 2; i++) {
         (void)audit_kit_act(k, "call", "customer/1", TEXT);
-        k->now_ms += 2 * HOUR_MS;
+        k->now_ms += 2 * HOUR_MS + HOUR_MS / 2;
     }
     (void)audit_kit_act(k, "call", "customer/2", TEXT);
     check_admitted(k, "call", "customer/1", TEXT, "budget-target-day");
