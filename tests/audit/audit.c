@@ -27,6 +27,7 @@ open_tables(audit *a)
     a->periods = audit__table_of(sizeof(int64_t));
     a->failures = audit__table_of(sizeof(uint64_t));
     a->letters = audit__table_of(sizeof(uint64_t));
+    a->named = audit__table_of(sizeof(uint64_t));
 }
 
 audit *
@@ -51,7 +52,8 @@ audit_free(audit *a)
         return;
     }
     audit__table *tables[] = {&a->events,    &a->sequences, &a->actions,  &a->places, &a->timers,
-                              &a->throttles, &a->periods,   &a->failures, &a->letters};
+                              &a->throttles, &a->periods,   &a->failures, &a->letters,
+                              &a->named};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         audit__table_fini(tables[i]);

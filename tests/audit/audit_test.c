@@ -338,6 +338,67 @@ test_audit_refusal_without_a_reason_is_found(void **state)
     audit_kit_found(k, "verdict", k->last_seq);
 }
 
+static void
+test_audit_refusal_for_an_action_that_ended_is_found(void **state)
+{
+    (void)state;
+    for (int ended = 0; ended < 2; ended++) {
+        audit_kit *k = begin();
+        uint64_t first = audit_kit_any(k);
+        uint64_t second = 0;
+        uint64_t refused = 0;
+        char why[64];
+
+        (void)audit_kit_propose(k, "move", "parcel/1", NULL);
+        (void)audit_kit_decide(k, first);
+        if (ended != 0) {
+            (void)audit_kit_end_action(k, first, 0, "move", "parcel/1", "executed", 1);
+        }
+        second = audit_kit_any(k);
+        (void)snprintf(why, sizeof(why), AUDIT_KIT_INSTANCE "-%llu-0 is in flight on parcel/1",
+                       (unsigned long long)first);
+        audit_kit_verdict(audit_kit_propose(k, "move", "parcel/1", NULL), "refused", why);
+        refused = audit_kit_decide(k, second);
+        if (ended != 0) {
+            audit_kit_found(k, "verdict", refused);
+        } else {
+            (void)audit_kit_end_action(k, first, 0, "move", "parcel/1", "executed", 1);
+            audit_kit_fine(k);
+        }
+    }
+}
+
+// An event of tenant 2, taken when something was known of its subject that tenant 1 had named.
+static void
+test_audit_memory_of_another_tenant_is_found(void **state)
+{
+    (void)state;
+    for (uint16_t tenant = 1; tenant <= 2; tenant++) {
+        audit_kit *k = begin();
+        rt_event event;
+        rt_mpw context;
+        uint64_t seq = audit_kit_any(k);
+
+        (void)audit_kit_decide(k, seq);
+        rt_mpw_init(&context, 64);
+        CHECK_OK(rt_json_to_mp(RT_STR("{\"memory\": {\"events\": 1}}"), &context));
+        pack_kit_event(k->pack,
+                       "{\"id\": \"e-2\", \"source\": \"/shop\", \"type\": \"thing.happened\", "
+                       "\"subject\": \"parcel/1\", \"data\": {}}",
+                       &k->wire, &event);
+        event.context = rt_mpw_view(&context);
+        k->tenant = tenant;
+        seq = audit_kit_write(k, &event, true);
+        (void)audit_kit_decide_on(k, seq, "e-2", "parcel/1");
+        if (tenant == 1) {
+            audit_kit_fine(k);
+        } else {
+            audit_kit_found(k, "tenant", seq);
+        }
+        rt_mpw_fini(&context);
+    }
+}
+
 // --- actions ----------------------------------------------------------------------------------
 
 // A journal whose last action must not have been admitted.
@@ -724,6 +785,8 @@ main(void)
         cmocka_unit_test(test_audit_loser_against_nobody_is_found),
         cmocka_unit_test(test_audit_wrong_score_is_found),
         cmocka_unit_test(test_audit_refusal_without_a_reason_is_found),
+        cmocka_unit_test(test_audit_refusal_for_an_action_that_ended_is_found),
+        cmocka_unit_test(test_audit_memory_of_another_tenant_is_found),
         cmocka_unit_test(test_audit_action_outside_the_pack_or_its_schema_is_found),
         cmocka_unit_test(test_audit_action_id_that_is_not_its_own_is_found),
         cmocka_unit_test(test_audit_cooldown_is_found),

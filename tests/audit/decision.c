@@ -316,6 +316,24 @@ rivals(const audit__candidate *a, const audit__candidate *b)
            strcmp(a->def->group, b->def->group) == 0 && audit__same(a->target, b->target);
 }
 
+// "abcd1234-5-0 is in flight on order/1": it has to be, or its place was never given back.
+static void
+check_refusal(audit *a, const audit__decision *d, const audit__candidate *c)
+{
+    static const char words[] = " is in flight on ";
+    const char *at = memmem(c->why.ptr, c->why.len, words, sizeof(words) - 1);
+    const audit__intent *rival = NULL;
+
+    if (at == NULL || a->recycled || !audit__is(c->verdict, "refused")) {
+        return;
+    }
+    rival = audit__table_get(&a->actions, audit__hash(c->why.ptr, (size_t)(at - c->why.ptr)));
+    if (rival == NULL || rival->state != ACTION_IN_FLIGHT) {
+        audit__say(a, d->seq, "verdict", "%.*s of %.*s is refused because %.*s, which is not so",
+                   STR_ARG(c->action), STR_ARG(c->agent), STR_ARG(c->why));
+    }
+}
+
 static void
 check_verdict(audit *a, const audit__decision *d, const audit__candidate *c)
 {
@@ -583,6 +601,7 @@ see_candidates(audit *a, audit__decision *d)
     for (uint32_t i = 0; i < d->candidate_count; i++) {
         a->figures.candidates++;
         check_verdict(a, d, &d->candidates[i]);
+        check_refusal(a, d, &d->candidates[i]);
         if (d->candidates[i].action_id.len > 0) {
             see_intent(a, d, &d->candidates[i], number++);
         }

@@ -44,7 +44,7 @@ decode(const audit_record *record, audit__event *e)
     e->subject = audit__mp_str(&mp);
     e->correlation = audit__mp_str(&mp);
     e->causation = audit__mp_str(&mp);
-    (void)audit__mp_bin(&mp); // context
+    e->context = audit__mp_bin(&mp);
     e->tenant = (uint16_t)tenant;
     e->depth = (uint8_t)depth;
     e->internal = (flags & EVENT_INTERNAL) != 0;
@@ -115,6 +115,65 @@ check_once(audit *a, const audit__event *e)
     }
     *before = (seen){e->seq, a->remembered, e->at_ms};
     audit__witness_event(a, e->seq, key);
+}
+
+// --- memory ---------------------------------------------------------------------------------
+
+static audit__key
+named_key(uint16_t tenant, audit__str text)
+{
+    return audit__key_of(tenant, &text, 1);
+}
+
+// What follows the slash of "order/45871".
+static audit__str
+key_of_subject(audit__str subject)
+{
+    const char *slash = subject.len > 0 ? memchr(subject.ptr, '/', subject.len) : NULL;
+    size_t skipped = slash != NULL ? (size_t)(slash - subject.ptr) + 1 : 0;
+
+    return (audit__str){subject.ptr + skipped, subject.len - skipped};
+}
+
+static bool
+knows_subject(audit__str context)
+{
+    audit__mp mp = audit__mp_of(context.ptr, context.len);
+    uint32_t pairs = context.len > 0 ? audit__mp_map(&mp) : 0;
+
+    for (uint32_t i = 0; i < pairs && !mp.bad; i++) {
+        if (audit__is(audit__mp_str(&mp), "memory")) {
+            return true;
+        }
+        audit__mp_skip(&mp);
+    }
+    return false;
+}
+
+// Whatever is known of a subject comes from events of its own tenant that named it.
+static void
+check_memory(audit *a, const audit__event *e)
+{
+    audit__str key = key_of_subject(e->subject);
+    audit__mp mp = audit__mp_of(e->data.ptr, e->data.len);
+    uint32_t pairs = audit__mp_map(&mp);
+
+    if (!a->recycled && knows_subject(e->context) &&
+        audit__table_get(&a->named, named_key(e->tenant, key)) == NULL) {
+        audit__say(a, e->seq, "tenant", "something was known of %.*s, which tenant %u never named",
+                   STR_ARG(e->subject), e->tenant);
+    }
+    (void)audit__table_put(&a->named, named_key(e->tenant, key), NULL);
+    for (uint32_t i = 0; i < pairs && !mp.bad; i++) {
+        audit__mp_skip(&mp);
+        audit__mp at = mp;
+        audit__token value = audit__mp_next(&at);
+
+        audit__mp_skip(&mp);
+        if (value.type == MP_STR) {
+            (void)audit__table_put(&a->named, named_key(e->tenant, value.s), NULL);
+        }
+    }
 }
 
 // --- what the brain raises --------------------------------------------------------------------
@@ -555,6 +614,7 @@ audit__see_event(audit *a, const audit_record *record)
         check_sequence(a, &e);
     }
     check_once(a, &e);
+    check_memory(a, &e);
     audit__witness_markers(a, e.seq, e.tenant, record->payload, record->payload_len);
     if (e.internal) {
         audit__see_own(a, &e);

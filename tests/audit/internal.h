@@ -279,6 +279,7 @@ typedef struct audit__event {
     audit__str subject;
     audit__str correlation;
     audit__str causation;
+    audit__str context; // what was known when it came
 } audit__event;
 
 typedef struct audit__candidate {
@@ -355,6 +356,7 @@ struct audit {
     audit__table periods;   // playbook -> period of its throttle, of the live set
     audit__table failures;  // agent, record -> number of the dead letter
     audit__table letters;   // ref -> open dead letters
+    audit__table named;     // tenant, a text that one of its events named -> nothing
     uint64_t remembered;    // events that deduplication counts
     int64_t last_at_ms;
     uint64_t decided_seq; // newest event decided
