@@ -24,6 +24,7 @@ SWAPS = {"&&": ("and-or", "||"), "||": ("and-or", "&&"), "++": ("step", "--"), "
 TRUTH = {"true": "false", "false": "true"}
 LIMIT = re.compile(r"[A-Z][A-Z0-9_]*_(MAX|MIN|MS|BYTES|ENTRIES|WINDOW|LEN|CHUNK|EVERY|TRIES|SPAN)")
 UNTOUCHED = re.compile(r"RT_ASSERT|RT_CHECK|RT_UNREACHABLE|rt_log_\w+|sizeof")
+PLANTED = "RT_PLANTED"  # a mistake that another proof switches on; here it is off
 KEYWORDS = {"const", "static", "struct", "union", "enum", "unsigned", "signed", "char", "int",
             "long", "short", "float", "double", "void", "return", "break", "continue", "goto"}
 
@@ -115,6 +116,7 @@ class Source:
         self.tokens = [Token(m.lastgroup, m.group(), m.start()) for m in TOKEN.finditer(text)
                        if m.lastgroup not in ("space", "comment", "pre")]
         self._found = []
+        self._planted = set()
 
     # --- reading ---
 
@@ -202,8 +204,10 @@ class Source:
     def mutants(self):
         """All mutants of the file, in order, each with a name of its own."""
         self._found = []
+        self._planted = self._find_planted()
         for name, kind, start, end in self.functions():
-            self._of_function(name, kind, start, end)
+            if self._is_used(name):
+                self._of_function(name, kind, start, end)
         self._found.sort(key=lambda m: (m.start, m.end, m.operator, m.text))
         counts = {}
         for mutant in self._found:
@@ -211,6 +215,35 @@ class Source:
             counts[place] = counts.get(place, 0) + 1
             mutant.name = "%s:%d" % (place, counts[place])
         return self._found
+
+    def _find_planted(self):
+        """Indexes of everything that is there for planted mistakes only."""
+        planted = set()
+        for _, _, start, end in self.functions():
+            for first, behind in self._statements(start + 1, end - 1, []):
+                if any(t.text == PLANTED for t in self.tokens[first:behind]):
+                    planted.update(range(first, behind))
+            for at in range(start, end):
+                if self.tokens[at].text == PLANTED and at not in planted:
+                    self._plant(at, planted)
+        return planted
+
+    def _plant(self, at, planted):
+        """One in a condition: with what joins it to the rest, or with all that depends on it."""
+        close = self._match(at + 1)
+        first = at
+        while self.tokens[first - 1].text in ("!", "&&", "||"):
+            first -= 1
+        planted.update(range(first, close + 1))
+        if self.tokens[first - 1].text == "(" and self.tokens[first - 2].text == "if":
+            body = self._match(first - 1) + 1
+            planted.update(range(first, self._match(body) + 1))
+
+    def _is_used(self, name):
+        """Whether anybody but what is planted calls a function that what is planted calls."""
+        uses = [i for i, token in enumerate(self.tokens) if token.text == name]
+        others = [i for i in uses if i not in self._planted]
+        return len(others) > 1 or len(others) == len(uses)
 
     def _add(self, function, operator, first, last, text):
         self._found.append(Mutant(self, function, operator, self.tokens[first].start,
@@ -222,7 +255,7 @@ class Source:
         skipped = self._skipped(start, end, statements)
         for opened, closed in conditions:
             inside = self.text[self.tokens[opened].end:self.tokens[closed].start]
-            if not UNTOUCHED.search(inside):
+            if opened + 1 not in self._planted and not UNTOUCHED.search(inside):
                 self._add(name, "negate", opened, closed, "(!(" + inside + "))")
         for first, behind in statements:
             if first not in skipped:
@@ -233,7 +266,7 @@ class Source:
 
     def _skipped(self, start, end, statements):
         """Indexes of tokens that are left alone."""
-        skipped = set()
+        skipped = set(self._planted)
         for at in range(start, end):
             if UNTOUCHED.fullmatch(self.tokens[at].text) and self.tokens[at + 1].text == "(":
                 skipped.update(range(at, self._match(at + 1) + 1))

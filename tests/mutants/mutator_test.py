@@ -45,6 +45,32 @@ is_full(const row *r)
 }
 '''
 
+PLANTED = '''
+static void
+spoil(row *r)
+{
+    r->used = 0;
+}
+
+static int
+count(row *r, int n)
+{
+    if (RT_PLANTED(spoilt)) {
+        spoil(r);
+    }
+    if (n > 3 && !RT_PLANTED(unbounded)) {
+        return 4;
+    }
+    return RT_PLANTED(none) ? 7 : n;
+}
+
+int
+total(row *r)
+{
+    return count(r, 5);
+}
+'''
+
 
 class MutatorTest(unittest.TestCase):
     """One promise each."""
@@ -111,6 +137,14 @@ class MutatorTest(unittest.TestCase):
                          ["return RT_OK;", "return RT_OK;"])
         self.assertEqual(sorted(after for _, after in self.made("return-truth")),
                          ["return false;", "return true;"])
+
+    def test_planted_mistakes_are_left_alone(self):
+        found = mutator.Source("x.c", PLANTED).mutants()
+        self.assertEqual(sorted((m.function, m.operator) for m in found),
+                         [("count", "boundary"), ("count", "comparison"), ("count", "drop-return"),
+                          ("count", "negate"), ("count", "off-by-one"), ("count", "off-by-one"),
+                          ("count", "off-by-one"), ("count", "off-by-one"),
+                          ("total", "off-by-one"), ("total", "off-by-one")])
 
     def test_each_differs_from_the_source_in_its_place_only(self):
         names = set()

@@ -5,10 +5,12 @@ import json
 import os
 import random
 import re
+import selectors
 import shlex
 import subprocess
 import sys
 import threading
+import time
 
 from proof import SOURCE, Failure, tail
 
@@ -34,6 +36,7 @@ SANITIZED = ("-Doptimization=1", "-Dwerror=false", "-Db_sanitize=address,undefin
 MEMORY_MAX_KB = 6 * 1024 * 1024  # of a mutant that asks for memory for ever
 PATIENCE_S = 10                  # on top of PATIENCE_TIMES what it takes without a mistake
 PATIENCE_TIMES = 10
+TEST_FAILED = b"[  FAILED  ]"    # how cmocka tells
 SEEDS_SANITIZED = {"CEREBRO_SEED": "7"}  # the sanitized journal test plays this one life only
 
 DECIDE = "brain_decide_"
@@ -189,8 +192,9 @@ class Bench:
     def __init__(self, p, directory, options, programs):
         self.path = p.build(directory, "gcc", options, programs)
         with open(os.path.join(self.path, "compile_commands.json"), encoding="utf-8") as text:
+            # a file may be built twice, also for a program of its own below tests/
             self._compiles = {os.path.normpath(os.path.join(c["directory"], c["file"])): c
-                              for c in json.load(text)}
+                              for c in json.load(text) if ".a.p/" in c["output"]}
         self._links = {}
         for program in programs:
             line = subprocess.run(["ninja", "-C", self.path, "-t", "commands", "-s", program],
@@ -228,18 +232,38 @@ class Trial:
         self.limit_s = None
 
     def run(self, program, timeout):
-        """(whether it succeeded or None when it took too long, its output)."""
+        """(whether it succeeded or None when it took too long, its output). Ends at the first test
+        that fails, whatever else the program would try."""
         guard = "ulimit -c 0; "
         if not self.bench.path.endswith("asan"):
             guard += "ulimit -v %d; " % MEMORY_MAX_KB  # shadow memory needs more
         env = {**os.environ, **self.env, "ASAN_OPTIONS": "hard_rss_limit_mb=4096"}
+        process = subprocess.Popen(["sh", "-c", guard + 'exec "$@"', "sh", program, *self.args],
+                                   cwd=SOURCE, env=env, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
+        until = time.monotonic() + timeout
+        said = b""
+        held = None
+        with process, selectors.DefaultSelector() as ready:
+            ready.register(process.stdout, selectors.EVENT_READ)
+            while time.monotonic() < until and held is None:
+                if ready.select(until - time.monotonic()):
+                    more = os.read(process.stdout.fileno(), 65536)
+                    said += more
+                    if not more:
+                        held = self._ended(process, until)
+                    elif TEST_FAILED in said[-len(more) - len(TEST_FAILED):]:
+                        held = False
+            process.kill()
+        return held, said.decode("utf-8", "replace")
+
+    @staticmethod
+    def _ended(process, until):
+        """Whether a program that says nothing more succeeded; None when it does not end."""
         try:
-            done = subprocess.run(["sh", "-c", guard + 'exec "$@"', "sh", program, *self.args],
-                                  cwd=SOURCE, env=env, stdout=subprocess.PIPE,
-                                  stderr=subprocess.STDOUT, timeout=timeout, check=False)
+            return process.wait(max(0.1, until - time.monotonic())) == 0
         except subprocess.TimeoutExpired:
-            return None, ""
-        return done.returncode == 0, done.stdout.decode("utf-8", "replace")
+            return None
 
 
 class Laboratory:
