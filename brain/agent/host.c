@@ -1,5 +1,7 @@
 #include "brain/agent/host.h"
 
+#include <stdio.h>
+
 #include "brain/agent/internal.h"
 #include "brain/agent/unconfirmed.h"
 #include "runtime/base/alloc.h"
@@ -31,6 +33,9 @@
 // a host that was killed comes back with state and answers that belong together. A cut runs on the
 // store's thread while the loop goes on; when one is still running the next is left out.
 //
+// A state that is damaged is set aside and begun anew, and hello says so until the first cut, so
+// that the brain can refuse to feed a part of what it was made of.
+//
 // A brain that refuses the hello says why in one msgpack string instead of records.
 
 #define HOST_MAGIC 0x605702bfu
@@ -43,7 +48,8 @@
 #define OUTBOX_RETRY_MS 2
 #define CUT_REST                                                                                   \
     4 // times as long as a cut took there is none: saving takes a fifth of a core at most
-#define REFUSAL_SHOWN_MAX 200
+#define REFUSAL_SHOWN_MAX 400
+#define DETAIL_MAX 1200
 
 typedef struct letter {
     struct letter *next;
@@ -81,6 +87,9 @@ struct br_host {
     bool is_cut_due;
     bool is_cut_armed; // cut_timer runs
     int64_t cut_every_ms;
+    bool was_damaged; // a store was set aside here, not necessarily in this life
+    uint64_t map_bytes;
+    unsigned fill_step; // as last warned of
     bool is_doubtful; // its state may reflect records that are gone: no hello before the reload
     int64_t cut_began_us;
     int64_t cut_rest_us; // no cut before
@@ -185,6 +194,7 @@ send_hello(br_host *host)
         .protocol = PROTOCOL_VERSION,
         .host = host->name,
         .applied_seq = host->applied,
+        .lost = host->was_damaged && host->applied == 0,
         .catalog_hash = rt_catalog_hash(host->catalog),
         .agents = {(void *)(uintptr_t)infos, (uint32_t)count},
         .saved_seq = saved_seq(host),
@@ -348,6 +358,61 @@ close_state(br_host *host)
     host->store = NULL;
 }
 
+static rt_err
+open_all(br_host *host, const br_host_config *config)
+{
+    rt_err err = config->dir == NULL ? RT_OK
+                                     : rt_kv_open(config->dir, config->map_bytes, &host->kv);
+
+    return err == RT_OK ? open_state(host) : err;
+}
+
+// Puts a damaged state out of the way and opens an empty one in its place.
+static rt_err
+begin_anew(br_host *host, const br_host_config *config)
+{
+    char damage[DETAIL_MAX];
+    char aside[DETAIL_MAX];
+    rt_err err = RT_OK;
+
+    (void)snprintf(damage, sizeof(damage), "%s", rt_err_detail());
+    close_state(host);
+    if (host->kv != NULL) {
+        rt_kv_close(host->kv);
+        host->kv = NULL;
+    }
+    if (config->journal_first_seq > 1) {
+        return rt_fail(RT_ECORRUPT,
+                       "%s; the agents' state cannot be rebuilt, because the journal begins with "
+                       "record %llu: restore it from a backup, or remove it to let the agents "
+                       "begin with what is left",
+                       damage, (unsigned long long)config->journal_first_seq);
+    }
+    err = rt_kv_set_aside(config->dir, aside, sizeof(aside));
+    if (err != RT_OK) {
+        return err;
+    }
+    rt_log_error("host-state-damaged",
+                 "host=%.*s detail=\"%s\" aside=%s, rebuilding it from the journal",
+                 RT_STR_ARG(host->name), damage, aside);
+    return open_all(host, config);
+}
+
+static void
+watch_fill(br_host *host)
+{
+    uint64_t used = rt_kv_used_bytes(host->kv);
+    unsigned step = rt_store_fill_step(used, host->map_bytes);
+
+    if (step > host->fill_step) {
+        rt_log_warn("host-state-fills-up",
+                    "host=%.*s percent=%u bytes=%llu max_bytes=%llu: raise data.store_max_bytes",
+                    RT_STR_ARG(host->name), step, (unsigned long long)used,
+                    (unsigned long long)host->map_bytes);
+    }
+    host->fill_step = step;
+}
+
 // Goes back to the last cut, when no cut is being written any more.
 static void
 reload(br_host *host)
@@ -384,6 +449,7 @@ on_cut_done(void *user, rt_err err)
     RT_CHECK(host, HOST_MAGIC);
     host->is_cutting = false;
     host->cut_rest_us = rt_clock_mono_us() + CUT_REST * (rt_clock_mono_us() - host->cut_began_us);
+    watch_fill(host);
     if (err != RT_OK) {
         rt_log_error("host-cut-failed", "host=%.*s err=%s, its changes go with the next one",
                      RT_STR_ARG(host->name), rt_err_name(err));
@@ -620,10 +686,12 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
     host->is_health_due = true;
     rt_mpw_init(&host->out, MESSAGE_BYTES_MAX);
     host->config = config->runner;
-    err = config->dir == NULL ? RT_OK : rt_kv_open(config->dir, config->map_bytes, &host->kv);
-    if (err == RT_OK) {
-        err = open_state(host);
+    host->map_bytes = config->map_bytes;
+    err = open_all(host, config);
+    if (err == RT_ECORRUPT && config->dir != NULL) {
+        err = begin_anew(host, config);
     }
+    host->was_damaged = config->dir != NULL && rt_kv_aside_count(config->dir) > 0;
     if (err == RT_OK) {
         host->poll_timer = rt_timer_new(loop, on_poll, host);
         host->health_timer = rt_timer_new(loop, on_health, host);

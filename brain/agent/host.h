@@ -31,12 +31,15 @@ typedef struct br_host_config {
     br_runner_config runner; // its `store` is made by the host from `dir`
     const char *dir;         // directory of the host's own store; NULL = memory only
     uint64_t map_bytes;
+    uint64_t journal_first_seq; // the brain's oldest record; 0 = the brain will say
     int64_t cut_every_ms;    // more than 0 with a dir
     int64_t health_every_ms; // how often it tells of its agents at least; 0: every second
 } br_host_config;
 
-// br_host_new opens the store, starts the agents and dials.
-//   errors    as br_runner_new and rt_kv_open
+// br_host_new opens the store, starts the agents and dials. A damaged store is set aside and begun
+// anew: the brain feeds it from its first record on.
+//   errors    as br_runner_new and rt_kv_open; RT_ECORRUPT the state is damaged and the journal no
+//             longer begins with record 1
 rt_err br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host) RT_MUST_USE;
 // br_host_stop saves a last cut and stops taking records.
 //   errors    RT_ENOSPC RT_EIO the cut failed: the state is that of the cut before

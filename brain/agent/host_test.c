@@ -546,6 +546,73 @@ test_host_sends_health_about_once_a_second(void **state)
 // --- restarts ---
 
 static void
+test_host_damaged_state_is_begun_anew_and_told(void **state)
+{
+    fixture *f = *state;
+    bool flipped = true;
+
+    for (uint64_t bit = 0; flipped; bit += 101) {
+        uint64_t hash = 0;
+
+        CHECK_INT(teardown(state), 0);
+        CHECK_INT(setup(state), 0);
+        f = *state;
+        start_host(f, DIR);
+        CHECK_FALSE(f->hello.lost);
+        feed(f, 1, 4, 2);
+        sim_advance_ms(3 * CUT_EVERY_MS);
+        hash = br_host_hash(f->host);
+        kill_host(f);
+        flipped = sim_kv_flip_bit(DIR, bit);
+        start_host(f, DIR);
+        CHECK_INT(f->hello.lost, flipped);
+        CHECK_INT(f->hello.applied_seq, flipped ? 0 : 4);
+        CHECK_U64(rt_kv_aside_count(DIR), flipped ? 1 : 0);
+        CHECK_INT(memmem(f->log.ptr, f->log.len, "host-state-damaged", 18) != NULL, flipped);
+        // It is lost as long as nothing is saved,
+        kill_host(f);
+        start_host(f, DIR);
+        CHECK_INT(f->hello.lost, flipped);
+        // fed again it is what it was,
+        feed(f, 1, 4, 2);
+        CHECK_U64(br_host_hash(f->host), hash);
+        sim_advance_ms(3 * CUT_EVERY_MS);
+        kill_host(f);
+        // and then it is a host like any other.
+        start_host(f, DIR);
+        CHECK_FALSE(f->hello.lost);
+        CHECK_INT(f->hello.applied_seq, 4);
+        CHECK_TRUE(flipped || bit > 8 * 100);
+    }
+}
+
+static void
+test_host_damaged_state_beyond_repair_is_refused(void **state)
+{
+    fixture *f = *state;
+    br_host_config config = {
+        .name = "inside",
+        .url = URL,
+        .runner = {.agents = agents, .agent_count = 1, .catalog = f->catalog},
+        .dir = DIR,
+        .map_bytes = MAP_BYTES,
+        .cut_every_ms = CUT_EVERY_MS,
+        .journal_first_seq = 2,
+    };
+
+    start_host(f, DIR);
+    feed(f, 1, 4, 2);
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    kill_host(f);
+    CHECK_TRUE(sim_kv_flip_bit(DIR, 100));
+    f->host_loop = rt_loop_new();
+    CHECK_ERR(br_host_new(f->host_loop, &config, &f->host), RT_ECORRUPT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), "the journal begins with record 2");
+    CHECK_U64(rt_kv_aside_count(DIR), 0);
+    rt_loop_free(f->host_loop);
+}
+
+static void
 test_host_comes_back_from_its_cut(void **state)
 {
     fixture *f = *state;
@@ -726,6 +793,8 @@ main(void)
         HOST_TEST(test_host_names_late_agent_and_answers_for_it_later),
         HOST_TEST(test_host_poison_record_is_reported_as_failure),
         HOST_TEST(test_host_sends_health_about_once_a_second),
+        HOST_TEST(test_host_damaged_state_is_begun_anew_and_told),
+        HOST_TEST(test_host_damaged_state_beyond_repair_is_refused),
         HOST_TEST(test_host_comes_back_from_its_cut),
         HOST_TEST(test_host_does_not_save_what_the_journal_could_still_lose),
         HOST_TEST(test_host_killed_before_a_cut_is_fed_again_to_the_same_state),

@@ -60,6 +60,7 @@ on_cut_done(void *user, rt_err err)
     int64_t now_us = rt_clock_mono_us();
     brain->cutting = false;
     brain->cut_rest_us = now_us + CUT_REST * (now_us - brain->last_cut_us);
+    br__watch_fill(brain);
     if (err == RT_OK) {
         brain->metrics.cuts++;
         release_journal(brain);
@@ -405,33 +406,6 @@ record_start(br_brain *brain)
 }
 
 static rt_err
-open_storage(br_brain *brain, rt_diag *diag)
-{
-    const br_brain_config *config = &brain->config;
-    char dir[1024];
-    rt_err err = rt_dir_make(config->data_dir);
-    snprintf(dir, sizeof(dir), "%s/journal", config->data_dir);
-    if (err == RT_OK) {
-        err = rt_journal_open(&(rt_journal_config){.dir = dir,
-                                                   .segment_bytes = config->segment_bytes,
-                                                   .max_bytes = config->journal_max_bytes,
-                                                   .sync = config->sync},
-                              &brain->journal);
-    }
-    snprintf(dir, sizeof(dir), "%s/state", config->data_dir);
-    if (err == RT_OK) {
-        err = rt_kv_open(dir, config->store_map_bytes, &brain->kv);
-    }
-    if (err == RT_OK) {
-        err = rt_store_open(brain->kv, &brain->store);
-    }
-    if (err == RT_OK) {
-        err = br_state_new(brain->store, &config->state, diag, &brain->state);
-    }
-    return err;
-}
-
-static rt_err
 open_doors(br_brain *brain)
 {
     const br_brain_config *config = &brain->config;
@@ -479,7 +453,7 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     brain->loop = loop;
     brain->config = *config;
     make_parts(brain);
-    rt_err err = open_storage(brain, diag);
+    rt_err err = br__open_storage(brain, diag);
     if (err == RT_OK) {
         err = br__recover(brain, diag);
     }
@@ -551,13 +525,7 @@ br_brain_free(br_brain *brain)
         rt_wake_free(brain->wake);
     }
     br_playbooks_free(brain->next_playbooks);
-    br_state_free(brain->state);
-    if (brain->store != NULL) {
-        rt_store_close(brain->store);
-    }
-    if (brain->kv != NULL) {
-        rt_kv_close(brain->kv);
-    }
+    br__close_state(brain);
     if (brain->journal != NULL) {
         rt_journal_close(brain->journal);
     }
@@ -603,6 +571,12 @@ rt_err
 br_brain_failed(const br_brain *brain)
 {
     return brain->failed;
+}
+
+rt_journal_info
+br_brain_journal(const br_brain *brain)
+{
+    return rt_journal_info_get(brain->journal);
 }
 
 br_state *

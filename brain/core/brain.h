@@ -101,6 +101,8 @@ rt_err br_check_playbooks(const br_pack *pack, const char *dir, rt_diag *diag) R
 bool br_brain_ready(const br_brain *brain);
 // br_brain_failed is the error that made the brain stop by itself, or RT_OK.
 rt_err br_brain_failed(const br_brain *brain);
+// br_brain_journal is the journal's figures, as of now.
+rt_journal_info br_brain_journal(const br_brain *brain);
 // br_brain_state is the state, for tests and the simulator.
 br_state *br_brain_state(br_brain *brain);
 

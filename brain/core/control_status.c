@@ -69,6 +69,14 @@ find_problems(const br_brain *brain, problems *p)
         snprintf(text, sizeof(text), "%zu in the dead letters", dead);
         problem(p, false, "brainctl dlq list", text);
     }
+    if (brain->fill_step > 0) {
+        snprintf(text, sizeof(text), "the state's store is %u %% full: raise data.store_max_bytes",
+                 brain->fill_step);
+        problem(p, brain->fill_step >= 95, NULL, text);
+    }
+    if (brain->metrics.states_rebuilt > 0) {
+        problem(p, false, NULL, "the state was damaged or missing and was rebuilt, see the log");
+    }
     if (brain->metrics.journal_damage > 0) {
         problem(p, true, "brain-verify --scrub", "the journal was damaged at start, see the log");
     }

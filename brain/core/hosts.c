@@ -397,6 +397,27 @@ forget_answers(br_host_link *host)
     br_pending_expect(host->brain->pending, host->index);
 }
 
+// Whether the journal can bring the host's state up to date.
+static rt_err
+check_state(br_brain *brain, const msg_hello *hello)
+{
+    rt_journal_info info = rt_journal_info_get(brain->journal);
+    if (hello->saved_seq > info.last_seq) {
+        return rt_fail(RT_ECORRUPT,
+                       "its state reflects record %llu but the journal ends at %llu: restore the "
+                       "journal from a backup, or the host's state from the same one",
+                       (unsigned long long)hello->saved_seq, (unsigned long long)info.last_seq);
+    }
+    if (hello->lost && info.first_seq > 1) {
+        return rt_fail(RT_ECORRUPT,
+                       "its state was damaged and cannot be rebuilt, because the journal begins "
+                       "with record %llu: restore it from a backup, or remove what was set aside "
+                       "to let its agents begin with what is left",
+                       (unsigned long long)info.first_seq);
+    }
+    return RT_OK;
+}
+
 static void
 on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
 {
@@ -413,6 +434,9 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     uint64_t catalog_hash = rt_catalog_hash(br_pack_catalog(brain->config.pack));
     if (err == RT_OK && hello.catalog_hash != catalog_hash) {
         err = rt_fail(RT_ECONFIG, "its event catalogue differs from the brain's: same pack files?");
+    }
+    if (err == RT_OK) {
+        err = check_state(brain, &hello);
     }
     if (err == RT_OK) {
         err = keep_agents(host, &hello);
@@ -439,6 +463,11 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     answers->from_seq = 0;
     host->answered = hello.applied_seq;
     host->saved = hello.saved_seq;
+    if (hello.applied_seq == 0 && brain->decided_seq > 0) {
+        brain->metrics.hosts_rebuilt++;
+        rt_log_warn("host-begins-anew", "host=%s%s: it is fed from the journal's oldest record",
+                    host->name, hello.lost ? " its state was damaged" : "");
+    }
     brain->metrics.host_reconnects++;
     br_pending_answered(brain->pending, host->index, hello.applied_seq);
     rt_log_info("host-up", "host=%s agents=%u applied_seq=%llu", host->name, host->agent_count,

@@ -165,6 +165,7 @@ struct br_brain {
     br_samples samples;
     int64_t started_us;
     bool cutting;
+    unsigned fill_step; // of the state's store, as last warned of
     uint64_t decided_seq;     // every event up to here has a decision that is durable
     uint64_t cut_decided_seq; // meta.decided_seq of the cut under way
     // publications
@@ -310,6 +311,15 @@ void br__publish_flush(br_brain *brain);
 void br__publish_action(br_brain *brain, const br_intent *intent);
 // br__publish_alert publishes an event under alerts.<tenant>.
 void br__publish_alert(br_brain *brain, const rt_event *event);
+
+// --- storage.c ---
+// br__open_storage opens journal and state; a damaged state is set aside, for recovery to rebuild.
+//   errors    RT_ECORRUPT the journal is damaged, or the state beyond repair · RT_EIO …
+rt_err br__open_storage(br_brain *brain, rt_diag *diag) RT_MUST_USE;
+// br__close_state closes the state and its store; fine on one that is not open.
+void br__close_state(br_brain *brain);
+// br__watch_fill warns when the state's store fills up.
+void br__watch_fill(br_brain *brain);
 
 // --- recover.c ---
 // br__recover folds the journal's tail and queues undecided events.

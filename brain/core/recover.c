@@ -157,7 +157,9 @@ br__recover(br_brain *brain, rt_diag *diag)
     br_state *state = brain->state;
     tell_journal(brain, &info);
     if (state->applied_seq > info.last_seq) {
-        return rt_fail(RT_ECORRUPT, "the state reflects record %llu but the journal ends at %llu",
+        return rt_fail(RT_ECORRUPT,
+                       "the state reflects record %llu but the journal ends at %llu: restore the "
+                       "journal, or the whole data directory, from a backup",
                        (unsigned long long)state->applied_seq, (unsigned long long)info.last_seq);
     }
     if (info.last_seq == 0) {
@@ -168,7 +170,9 @@ br__recover(br_brain *brain, rt_diag *diag)
     from -= RT_PLANTED(recovery_decides_twice) && from > 1;
     uint64_t saved_seq = state->applied_seq;
     if (state->applied_seq + 1 < info.first_seq) {
-        return rt_fail(RT_ECORRUPT, "the journal begins at %llu, after the state's %llu",
+        return rt_fail(RT_ECORRUPT,
+                       "the journal begins at %llu, after the state's %llu: restore the data "
+                       "directory from a backup",
                        (unsigned long long)info.first_seq, (unsigned long long)state->applied_seq);
     }
     snprintf(dir, sizeof(dir), "%s/journal", brain->config.data_dir);

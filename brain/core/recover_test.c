@@ -876,6 +876,85 @@ test_load_of_files_that_fill_the_memory_to_the_last_byte(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+// --- a state that is damaged or gone -------------------------------------------------------------
+
+#define STATE_DIR DATA_DIR "/state"
+#define FLIP_STEP 211
+
+static void
+test_storage_damaged_state_is_rebuilt_whatever_bit_it_is(void **state)
+{
+    bool flipped = true;
+
+    (void)state;
+    for (uint64_t bit = 3; flipped; bit += FLIP_STEP) {
+        fixture *f = NULL;
+
+        CHECK_INT(setup((void **)&f), 0);
+        write_history(f, 9);
+        end_history(f);
+        flipped = sim_kv_flip_bit(STATE_DIR, bit);
+        CHECK_OK(start(f));
+        CHECK_U64(f->brain->metrics.states_rebuilt, flipped ? 1 : 0);
+        CHECK_U64(rt_kv_aside_count(STATE_DIR), flipped ? 1 : 0);
+        check_state_is_what_was_left(f);
+        CHECK_INT(br_pending_count(f->brain->pending), 2);
+        CHECK_TRUE(flipped || bit > 8 * 1000);
+        CHECK_INT(teardown((void **)&f), 0);
+    }
+}
+
+static void
+test_storage_missing_state_is_rebuilt_and_told(void **state)
+{
+    fixture *f = *state;
+    char aside[256];
+
+    write_history(f, 9);
+    end_history(f);
+    CHECK_OK(rt_kv_set_aside(STATE_DIR, aside, sizeof(aside)));
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.states_rebuilt, 1);
+    check_state_is_what_was_left(f);
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.states_rebuilt, 0); // it is there again, if with nothing in it
+    check_state_is_what_was_left(f);
+}
+
+static void
+test_storage_state_beyond_repair_is_refused_and_kept(void **state)
+{
+    fixture *f = *state;
+
+    CHECK_TRUE(recycle(f) > 1);
+    save(f);
+    end_history(f);
+    CHECK_TRUE(sim_kv_flip_bit(STATE_DIR, 80));
+    check_refused(f, RT_ECORRUPT, "it cannot be rebuilt, because the journal begins with record");
+    CHECK_U64(rt_kv_aside_count(STATE_DIR), 0);
+}
+
+static void
+test_storage_tells_how_full_it_is(void **state)
+{
+    static const struct {
+        unsigned percent;
+        unsigned step;
+    } fills[] = {{79, 0}, {81, 80}, {91, 90}, {96, 95}, {50, 0}};
+    fixture *f = *state;
+
+    write_history(f, 9);
+    CHECK_OK(start(f));
+    for (size_t i = 0; i < RT_COUNT(fills); i++) {
+        uint64_t used = rt_kv_used_bytes(f->brain->kv);
+
+        f->brain->config.store_map_bytes = used * 100 / fills[i].percent;
+        br__watch_fill(f->brain);
+        CHECK_U64(f->brain->fill_step, fills[i].step);
+        CHECK_U64(f->brain->metrics.store_bytes, used);
+    }
+}
+
 int
 main(void)
 {
@@ -909,6 +988,10 @@ main(void)
         TEST(test_load_of_files_that_fill_the_memory_to_the_last_byte),
         TEST(test_recover_tells_what_was_cut_from_the_journal),
         TEST(test_recover_tells_of_damaged_marks_and_missing_segments),
+        cmocka_unit_test(test_storage_damaged_state_is_rebuilt_whatever_bit_it_is),
+        TEST(test_storage_missing_state_is_rebuilt_and_told),
+        TEST(test_storage_state_beyond_repair_is_refused_and_kept),
+        TEST(test_storage_tells_how_full_it_is),
     };
 
     return CHECK_RUN(tests);

@@ -290,7 +290,7 @@ view(rt__cursor *c, uint64_t at, size_t len, const uint8_t **ret_ptr)
     c->len = err == RT_OK ? got : 0;
     c->ahead = RT_MIN(c->ahead * 2, AHEAD_MAX);
     if (err != RT_OK) {
-        return err;
+        return rt_fail(err, "%s, offset %" PRIu64 ": %zu bytes cannot be read", c->path, at, want);
     }
     *ret_ptr = got >= len ? c->buf : NULL;
     return RT_OK;

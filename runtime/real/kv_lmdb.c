@@ -245,13 +245,24 @@ run_store_thread(void *user)
 
 // --- open and close -------------------------------------------------------------------------
 
+typedef struct opened {
+    rt_file *file;
+    const char *path;
+} opened;
+
+// What cannot be read is as damaged as what reads wrong.
 static rt_err
 read_image(void *user, uint64_t at, uint8_t *buf, size_t len)
 {
+    const opened *o = user;
     size_t got = 0;
-    rt_err err = rt_file_pread(user, buf, len, at, &got);
+    rt_err err = rt_file_pread(o->file, buf, len, at, &got);
 
-    return err == RT_OK && got < len ? rt_fail(RT_ECORRUPT, "the file became shorter") : err;
+    if (err == RT_EIO || (err == RT_OK && got < len)) {
+        return rt_fail(RT_ECORRUPT, "%s, offset %llu: cannot be read", o->path,
+                       (unsigned long long)at);
+    }
+    return err;
 }
 
 // Checks the file beside a living owner: what it commits meanwhile makes a walk see pages of two
@@ -281,23 +292,22 @@ static rt_err
 check_file(const char *dir, bool is_readonly, bool *ret_is_new)
 {
     char path[PATH_BYTES_MAX];
-    rt_file *file = NULL;
+    opened file = {.path = path};
     rt__lmdb_facts facts;
-    rt__lmdb_image image = {.name = path, .read = read_image};
+    rt__lmdb_image image = {.name = path, .read = read_image, .user = &file};
     rt_err err = RT_OK;
 
     (void)snprintf(path, sizeof(path), "%s/data.mdb", dir);
-    err = rt_file_open(path, RT_FILE_READ, &file);
+    err = rt_file_open(path, RT_FILE_READ, &file.file);
     if (err != RT_OK) {
         *ret_is_new = err == RT_ENOTFOUND;
         return err;
     }
-    image.user = file;
-    err = rt_file_size(file, &image.bytes);
+    err = rt_file_size(file.file, &image.bytes);
     if (err == RT_OK) {
         err = is_readonly ? check_beside_owner(&image) : rt__lmdb_check(&image, &facts);
     }
-    rt_file_close(file);
+    rt_file_close(file.file);
     return err;
 }
 

@@ -551,6 +551,19 @@ rt_store_hash(const rt_store *store)
     return sum;
 }
 
+unsigned
+rt_store_fill_step(uint64_t used_bytes, uint64_t map_bytes)
+{
+    static const unsigned steps[] = {95, 90, 80};
+
+    for (size_t i = 0; i < RT_COUNT(steps); i++) {
+        if (used_bytes * 100 >= map_bytes * steps[i]) {
+            return steps[i];
+        }
+    }
+    return 0;
+}
+
 size_t
 rt_store_bytes(const rt_store *store)
 {

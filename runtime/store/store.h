@@ -68,6 +68,9 @@ uint64_t rt_store_saved(const rt_store *store);
 size_t rt_store_dirty(const rt_store *store);
 // rt_store_hash is a hash of all rows of all tables, independent of order of insertion.
 uint64_t rt_store_hash(const rt_store *store);
+// rt_store_fill_step is how full a kv is, as the highest of 80, 90 and 95 percent that `used_bytes`
+// reach of `map_bytes`; 0 below.
+unsigned rt_store_fill_step(uint64_t used_bytes, uint64_t map_bytes);
 // rt_store_bytes is the memory held by rows.
 size_t rt_store_bytes(const rt_store *store);
 

@@ -22,6 +22,7 @@
 
 typedef struct inside_hosts {
     settings *settings;
+    uint64_t journal_first_seq;
     rt_loop *loop;
     rt_wake *stop;
     br_host *hosts[BR_HOSTS_MAX];
@@ -76,6 +77,7 @@ static rt_err
 start_host(inside_hosts *inside, const settings_host *host)
 {
     br_host_config config = settings_host_config(inside->settings, host);
+    config.journal_first_seq = inside->journal_first_seq;
     return br_host_new(inside->loop, &config, &inside->hosts[inside->count]);
 }
 
@@ -230,7 +232,9 @@ start(daemon_state *d, br_host_entry *hosts)
     if (err != RT_OK) {
         return err;
     }
-    d->inside = (inside_hosts){.settings = s, .loop = rt_loop_new()};
+    d->inside = (inside_hosts){.settings = s,
+                               .journal_first_seq = br_brain_journal(d->brain).first_seq,
+                               .loop = rt_loop_new()};
     d->inside.stop = rt_wake_new(d->inside.loop, on_hosts_stop, &d->inside);
     d->inside.brain_wake = rt_wake_new(d->loop, on_agents_news, d);
     rt_loop_on_signal(d->loop, SIGTERM, on_signal, d);
