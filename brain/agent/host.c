@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "brain/agent/internal.h"
+#include "brain/agent/letters.h"
 #include "brain/agent/unconfirmed.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -67,6 +68,7 @@ struct br_host {
     rt_store *store;
     br_runner *runner;
     br_unconfirmed *unconfirmed;
+    br_letters *letters;
     rt_link *link;
     rt_timer *poll_timer;
     rt_timer *cut_timer;
@@ -214,6 +216,7 @@ say_hello(br_host *host)
     host->is_health_due = true;
     host->is_health_news = true;
     host->is_malformed_told = false;
+    br_letters_again(host->letters);
     rt_log_info("host-up", "host=%.*s applied=%llu unconfirmed=%zu", RT_STR_ARG(host->name),
                 (unsigned long long)host->applied, br_unconfirmed_count(host->unconfirmed));
     send_hello(host);
@@ -233,8 +236,22 @@ keep_answers(br_host *host, const msg_answers *answers)
 }
 
 static void
+keep_failures(br_host *host, const msg_answers *answers)
+{
+    const msg_failure *all = answers->failures.items;
+
+    for (uint32_t i = 0; i < answers->failures.count; i++) {
+        br_letters_add(host->letters, &all[i]);
+    }
+}
+
+// The host's arena holds what is sent; the caller has cleared it.
+static void
 send_answers(br_host *host, msg_answers *answers)
 {
+    keep_failures(host, answers);
+    answers->failures = host->is_up ? br_letters_take(host->letters, host->arena)
+                                    : (rt_msg_list){NULL, 0};
     answers->upto_seq = host->answered;
     answers->saved_seq = saved_seq(host);
     if (host->is_health_due) {
@@ -305,6 +322,10 @@ on_health(void *user)
     msg_answers answers;
 
     RT_CHECK(host, HOST_MAGIC);
+    if (br_letters_count(host->letters) > 0) {
+        br_letters_again(host->letters); // the brain is silent about them
+        host->is_health_news = true;
+    }
     if (!host->is_health_due || !host->is_health_news || !host->is_up) {
         host->is_health_due = true; // goes with the next answer
         return;
@@ -335,6 +356,12 @@ open_state(br_host *host)
         err = br_unconfirmed_open(table, &host->unconfirmed);
     }
     if (err == RT_OK) {
+        err = rt_store_table(host->store, BR__TABLE_LETTERS, "letters", &table);
+    }
+    if (err == RT_OK) {
+        err = br_letters_open(table, &host->letters);
+    }
+    if (err == RT_OK) {
         runner.store = host->store;
         err = br_runner_new(&runner, &host->runner);
     }
@@ -351,6 +378,7 @@ close_state(br_host *host)
     br_runner_free(host->runner);
     host->runner = NULL;
     br_unconfirmed_free(host->unconfirmed);
+    br_letters_free(host->letters);
     host->unconfirmed = NULL;
     if (host->store != NULL) {
         rt_store_close(host->store);
@@ -538,6 +566,16 @@ is_sync_ping(const br_host *host, const msg_records *records)
 }
 
 static void
+settle_failures(br_host *host, const msg_records *records)
+{
+    const uint64_t *numbers = records->settled.items;
+
+    for (uint32_t i = 0; i < records->settled.count; i++) {
+        br_letters_settle(host->letters, numbers[i]);
+    }
+}
+
+static void
 on_records(br_host *host, const msg_records *records)
 {
     int64_t now_us = rt_clock_mono_us();
@@ -547,6 +585,7 @@ on_records(br_host *host, const msg_records *records)
     host->decided = RT_MAX(host->decided, records->decided_seq);
     host->committed = RT_MAX(host->committed, records->committed_seq);
     br_unconfirmed_confirm(host->unconfirmed, host->decided);
+    settle_failures(host, records);
     cut_when_durable(host); // before this batch, which is not durable yet
     feed_all(host, records, now_us);
     next_us = br_runner_poll(host->runner, now_us);
@@ -755,6 +794,13 @@ br_host_hash(const br_host *host)
 {
     RT_CHECK(host, HOST_MAGIC);
     return br_runner_hash(host->runner);
+}
+
+bool
+br_host_is_behind(const br_host *host)
+{
+    RT_CHECK(host, HOST_MAGIC);
+    return br_runner_is_behind(host->runner) || br_letters_count(host->letters) > 0;
 }
 
 uint64_t

@@ -49,6 +49,9 @@ rt_err br_host_stop(br_host *host) RT_MUST_USE;
 void br_host_free(br_host *host);
 // br_host_hash is the hash of the agents' state (excludes link bookkeeping).
 uint64_t br_host_hash(const br_host *host);
+// br_host_is_behind tells whether an agent has yet to take a record that it was given, or one that
+// it gave up is not known to be a dead letter.
+bool br_host_is_behind(const br_host *host);
 // br_host_applied is the seq its state reflects.
 uint64_t br_host_applied(const br_host *host);
 

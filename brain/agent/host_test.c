@@ -524,6 +524,51 @@ test_host_poison_record_is_reported_as_failure(void **state)
     CHECK_INT(answer_seq(last_answers(f)->answers, 0), 2);
 }
 
+// Tells the host that a failure is a dead letter for good.
+static void
+settle(fixture *f, uint64_t upto, uint64_t number)
+{
+    msg_records msg = {.upto_seq = upto, .committed_seq = upto, .settled = {&number, 1}};
+
+    rt_mpw_clear(&f->out);
+    rt_msg_encode(&msg_records_def, &msg, &f->out);
+    CHECK_OK(rt_link_send(f->link, rt_mpw_view(&f->out)));
+    sim_advance_ms(10);
+}
+
+static void
+test_host_reports_a_failure_until_it_is_settled(void **state)
+{
+    fixture *f = *state;
+    const msg_failure *failure = NULL;
+
+    start_host(f, DIR);
+    crashes_left = 3;
+    send_batch(f, 1, 2, 0);
+    sim_advance_ms(100);
+    CHECK_INT(last_answers(f)->failures.count, 1);
+    CHECK_TRUE(br_host_is_behind(f->host));
+    sim_advance_ms(2500); // nobody says anything about it
+    CHECK_INT(last_answers(f)->failures.count, 1);
+
+    kill_host(f);
+    start_host(f, DIR); // its cut is behind the record
+    CHECK_INT(f->hello.applied_seq, 2);
+    send_batch(f, 3, 3, 0);
+    sim_advance_ms(10);
+    CHECK_INT(last_answers(f)->failures.count, 1);
+    failure = last_answers(f)->failures.items;
+    CHECK_INT(failure->seq, 1);
+
+    settle(f, 3, failure->number);
+    CHECK_TRUE(!br_host_is_behind(f->host));
+    size_t before = f->count;
+    sim_advance_ms(5000);
+    for (size_t i = before; i < f->count; i++) {
+        CHECK_INT(f->answers[i].failures.count, 0);
+    }
+}
+
 static void
 test_host_sends_health_about_once_a_second(void **state)
 {
@@ -792,6 +837,7 @@ main(void)
         HOST_TEST(test_host_full_link_keeps_messages_in_order),
         HOST_TEST(test_host_names_late_agent_and_answers_for_it_later),
         HOST_TEST(test_host_poison_record_is_reported_as_failure),
+        HOST_TEST(test_host_reports_a_failure_until_it_is_settled),
         HOST_TEST(test_host_sends_health_about_once_a_second),
         HOST_TEST(test_host_damaged_state_is_begun_anew_and_told),
         HOST_TEST(test_host_damaged_state_beyond_repair_is_refused),

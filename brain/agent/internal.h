@@ -10,6 +10,7 @@
 
 // Table numbers of a host's store: agents have (id - 1) * 4 + 1 + index = 1..60.
 #define BR__TABLE_RUNNER 61
+#define BR__TABLE_LETTERS 62
 #define BR__TABLE_HOST 63
 
 // --- said.c: what agents say, collected between two takes ------------------------------------

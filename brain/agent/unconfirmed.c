@@ -100,6 +100,17 @@ compare_numbers(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+// By record, then as they were given.
+static int
+compare_items(const void *a, const void *b)
+{
+    const item *x = *(const item *const *)a;
+    const item *y = *(const item *const *)b;
+
+    return x->seq != y->seq ? (x->seq > y->seq) - (x->seq < y->seq)
+                            : (x->number > y->number) - (x->number < y->number);
+}
+
 // The numbers of all saved answers in the order they were given.
 static uint64_t *
 saved_numbers(const rt_table *table, size_t *ret_count)
@@ -249,14 +260,20 @@ rt_err
 br_unconfirmed_list(const br_unconfirmed *unconfirmed, rt_arena *arena, rt_msg_list *ret_answers)
 {
     msg_answer *answers = NULL;
+    const item **items = NULL;
 
     RT_CHECK(unconfirmed, UNCONFIRMED_MAGIC);
     answers = rt_arena_array(arena, msg_answer, unconfirmed->count);
-    if (answers == NULL) {
+    items = rt_arena_array(arena, const item *, unconfirmed->count);
+    if (answers == NULL || items == NULL) {
         return rt_fail(RT_ENOMEM, "no room for %u answers", unconfirmed->count);
     }
     for (uint32_t i = 0; i < unconfirmed->count; i++) {
-        const item *it = item_at(unconfirmed, i);
+        items[i] = item_at(unconfirmed, i);
+    }
+    qsort(items, unconfirmed->count, sizeof(*items), compare_items);
+    for (uint32_t i = 0; i < unconfirmed->count; i++) {
+        const item *it = items[i];
         rt_mp mp = rt_mp_init((rt_bytes){it->bytes, it->len});
         rt_err err = rt_msg_decode(&msg_answer_def, &mp, arena, &answers[i]);
 

@@ -26,7 +26,8 @@ void br_unconfirmed_add(br_unconfirmed *unconfirmed, const msg_answer *answer);
 void br_unconfirmed_confirm(br_unconfirmed *unconfirmed, uint64_t decided_seq);
 // br_unconfirmed_save brings the table up to date, before a cut.
 void br_unconfirmed_save(br_unconfirmed *unconfirmed);
-// br_unconfirmed_list reads all kept answers, oldest first, into `arena`; texts view `unconfirmed`.
+// br_unconfirmed_list reads all kept answers, in order of seq (of those to one record the oldest
+// first), into `arena`; texts view `unconfirmed`.
 //   errors    RT_ENOMEM
 rt_err br_unconfirmed_list(const br_unconfirmed *unconfirmed, rt_arena *arena,
                        rt_msg_list *ret_answers) RT_MUST_USE;

@@ -10,12 +10,12 @@
 #include "brain/core/pending.h"
 #include "brain/core/state.h"
 
-#define BR_ANSWERS_MAX 16 // hosts that can answer one event
+#define BR_ANSWERS_MAX 256 // to one event: one a host, and one more for each agent that was late
 
 typedef struct br_hearing {
     const br_undecided *event;
     int64_t now_ms;
-    const msg_answer *answers[BR_ANSWERS_MAX]; // one per host that said something
+    const msg_answer *answers[BR_ANSWERS_MAX]; // of the hosts that said something
     uint32_t answer_count;
     const rt_str *missing; // agents without an answer at the deadline
     uint32_t missing_count;

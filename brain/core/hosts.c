@@ -59,14 +59,34 @@ fall_behind(br_host_link *host, uint64_t fed)
     host->reader = NULL;
 }
 
+// Takes out the failures whose dead letters are durable.
+static uint32_t
+take_settled(br_host_link *host, uint64_t committed, uint64_t *numbers)
+{
+    uint32_t left = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < host->settling_count; i++) {
+        if (host->settling[i].seq <= committed) {
+            numbers[count++] = host->settling[i].number;
+        } else {
+            host->settling[left++] = host->settling[i];
+        }
+    }
+    host->settling_count = left;
+    return count;
+}
+
 static void
 send_records(br_host_link *host, uint64_t first_seq, uint64_t upto_seq)
 {
     br_brain *brain = host->brain;
+    uint64_t settled[BR_SETTLING_MAX];
     msg_records records = {.upto_seq = upto_seq,
                            .decided_seq = brain->decided_seq,
                            .records = {host->batch, host->batch_count},
                            .committed_seq = rt_journal_committed(brain->journal)};
+    // should this message be lost, the host reports them again
+    records.settled = (rt_msg_list){settled, take_settled(host, records.committed_seq, settled)};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &records, &brain->message);
     RT_ASSERT(!brain->message.failed); // bounded by the group and the batch
@@ -251,7 +271,8 @@ br__hosts_tell_committed(br_brain *brain)
     uint64_t committed = rt_journal_committed(brain->journal);
     for (unsigned h = 0; h < brain->host_count; h++) {
         br_host_link *host = &brain->hosts[h];
-        if (host->up && host->live && host->batch_count == 0 && host->told_committed < committed) {
+        bool news = host->told_committed < committed || host->settling_count > 0;
+        if (host->up && host->live && host->batch_count == 0 && news) {
             send_records(host, host->fed + 1, host->fed);
         }
     }
@@ -263,7 +284,8 @@ br__hosts_told(const br_brain *brain)
     uint64_t committed = rt_journal_committed(brain->journal);
     for (unsigned h = 0; h < brain->host_count; h++) {
         const br_host_link *host = &brain->hosts[h];
-        if (host->up && (!host->live || host->told_committed < committed)) {
+        if (host->up && (!host->live || host->told_committed < committed ||
+                         host->settling_count > 0)) {
             return false;
         }
     }
@@ -418,6 +440,13 @@ check_state(br_brain *brain, const msg_hello *hello)
     return RT_OK;
 }
 
+static uint64_t
+last_answer_seq(const msg_hello *hello)
+{
+    const msg_answer *answers = hello->answers.items; // in order of seq
+    return hello->answers.count > 0 ? answers[hello->answers.count - 1].seq : 0;
+}
+
 static void
 on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
 {
@@ -459,7 +488,10 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     host->up = true;
     host->known = true;
     host->awaiting = 0;
-    answers->msg = (msg_answers){.upto_seq = hello.applied_seq, .answers = hello.answers};
+    host->settling_count = 0;
+    // beside an agent that is behind there may be others, whose answers lie above applied_seq
+    answers->msg = (msg_answers){.upto_seq = RT_MAX(hello.applied_seq, last_answer_seq(&hello)),
+                                 .answers = hello.answers};
     answers->from_seq = 0;
     host->answered = hello.applied_seq;
     host->saved = hello.saved_seq;
@@ -476,16 +508,44 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     rt_wake_send(brain->wake);
 }
 
-static void
-take_failure(br_brain *brain, const msg_failure *failure)
+#define FAILURE_SOURCE "/brain/agents"
+
+// A host that comes back, or heard nothing of it, reports a failure again.
+static bool
+is_known_failure(br_brain *brain, rt_str ref)
 {
+    uint64_t seq;
+    rt_event letter = {.tenant = RT_TENANT_SYSTEM,
+                       .id = ref,
+                       .source = RT_STR(FAILURE_SOURCE),
+                       .time_ms = br__now_ms(brain, RT_TIME_NONE)};
+    return br_dedup_seen(brain->state->dedup, &letter, &seq);
+}
+
+static void
+settle_later(br_host_link *host, uint64_t number)
+{
+    if (number > 0 && host->settling_count < BR_SETTLING_MAX) {
+        host->settling[host->settling_count++] =
+            (br_settling){number, rt_journal_next_seq(host->brain->journal) - 1};
+    }
+}
+
+static void
+take_failure(br_host_link *host, const msg_failure *failure)
+{
+    br_brain *brain = host->brain;
     rt_mpw data;
     char ref[96];
     rt_reject reject;
-    rt_mpw_init(&data, 4096);
     int len = snprintf(ref, sizeof(ref), "%.*s/%llu", RT_STR_ARG(failure->agent),
                        (unsigned long long)failure->seq);
     rt_str text = {ref, (size_t)RT_MIN(len, (int)sizeof(ref) - 1)};
+    if (is_known_failure(brain, text)) {
+        settle_later(host, failure->number);
+        return;
+    }
+    rt_mpw_init(&data, 4096);
     rt_mpw_map(&data, 4);
     rt_mpw_cstr(&data, "owner");
     rt_mpw_str(&data, failure->agent);
@@ -499,13 +559,15 @@ take_failure(br_brain *brain, const msg_failure *failure)
     br_internal_event event = {.type = "message.dead_lettered",
                                .tenant = RT_TENANT_SYSTEM,
                                .id = text,
-                               .source = RT_STR("/brain/agents"),
+                               .source = RT_STR(FAILURE_SOURCE),
                                .time_ms = RT_TIME_NONE,
                                .data = rt_mpw_view(&data)};
     if (br__take_internal(brain, &event, &reject) == RT_OK) {
         brain->metrics.dead_letters++;
+        settle_later(host, failure->number);
     } else {
-        rt_log_error("dead-letter-lost", "ref=%s error=\"%s\"", ref, reject.text);
+        rt_log_warn("dead-letter-refused", "ref=%s error=\"%s\", its host reports it again", ref,
+                    reject.text);
     }
     rt_mpw_fini(&data);
 }
@@ -556,7 +618,7 @@ on_answers(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     }
     const msg_failure *failures = answers->msg.failures.items;
     for (uint32_t i = 0; i < answers->msg.failures.count; i++) {
-        take_failure(brain, &failures[i]);
+        take_failure(host, &failures[i]);
     }
     if (answers->msg.answers.count == 0 && answers->msg.late.count == 0) {
         host->queue_count--; // nothing to keep
@@ -618,6 +680,7 @@ br__hosts_open(br_brain *brain)
         host->states_arena = rt_arena_new(HELLO_ARENA_MAX);
         host->batch = rt_new_array(msg_fed, BR_HOST_BATCH_MAX);
         host->queue = rt_new_array(br_answers, BR_ANSWER_PARCELS_MAX);
+        host->settling = rt_new_array(br_settling, BR_SETTLING_MAX);
         host->down_since_us = rt_clock_mono_us();
         rt_link_events events = {
             .on_parcel = on_parcel, .on_up = on_up, .on_down = on_down, .user = host};
@@ -668,8 +731,9 @@ collect_host(br_host_link *host, const br_undecided *event, collecting *c)
             answers->next++;
             host->brain->metrics.answers_late++;
         }
-        if (answers->next < answers->msg.answers.count && list[answers->next].seq == event->seq &&
-            hearing->answer_count < BR_ANSWERS_MAX) {
+        // a hello may hold several: of those in time, and of those that were late
+        while (answers->next < answers->msg.answers.count &&
+               list[answers->next].seq == event->seq && hearing->answer_count < BR_ANSWERS_MAX) {
             hearing->answers[hearing->answer_count++] = &list[answers->next++];
         }
         bool covers = answers->from_seq <= event->seq && event->seq <= answers->msg.upto_seq;
@@ -678,6 +742,41 @@ collect_host(br_host_link *host, const br_undecided *event, collecting *c)
             add_missing(c, late[i]);
         }
     }
+}
+
+#define SAID_BY(list, type, name, who)                                        \
+    for (uint32_t i = 0; i < answer->list.count; i++) {                       \
+        if (rt_str_equal(((const type *)answer->list.items)[i].name, who)) {  \
+            return true;                                                      \
+        }                                                                     \
+    }
+
+static bool
+is_heard(const br_hearing *hearing, rt_str agent)
+{
+    for (uint32_t a = 0; a < hearing->answer_count; a++) {
+        const msg_answer *answer = hearing->answers[a];
+        SAID_BY(proposals, msg_proposal, agent, agent)
+        SAID_BY(predictions, msg_prediction, agent, agent)
+        SAID_BY(emissions, msg_emission, agent, agent)
+        SAID_BY(timers, msg_timer, owner, agent)
+    }
+    return false;
+}
+
+// An agent that was late and then heard all the same is not missing: a replay leaves out what those
+// said who are. What an agent says of a record it says as a whole.
+static void
+find_late_ones(collecting *c)
+{
+    br_hearing *hearing = c->hearing;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < hearing->missing_count; i++) {
+        if (!is_heard(hearing, c->missing[i])) {
+            c->missing[left++] = c->missing[i];
+        }
+    }
+    hearing->missing_count = left;
 }
 
 void
@@ -689,6 +788,7 @@ br__hosts_collect(br_brain *brain, const br_undecided *event, br_hearing *hearin
             collect_host(&brain->hosts[h], event, &c);
         }
     }
+    find_late_ones(&c);
 }
 
 void
@@ -715,6 +815,7 @@ br__hosts_free(br_brain *brain)
         }
         rt_journal_reader_close(host->reader);
         rt_free(host->queue);
+        rt_free(host->settling);
         rt_free(host->batch);
         rt_free(host->states);
         rt_arena_free(host->states_arena);

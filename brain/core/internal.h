@@ -19,6 +19,7 @@
 #define BR_REJECT_RECORDS_PER_SECOND 100
 #define BR_HOST_PATIENCE_US (5 * 1000000LL) // a host that is away longer is not waited for
 #define BR_FEED_RECORDS_MAX 2048            // of one batch read from the journal
+#define BR_SETTLING_MAX 1024 // failures of one host; it reports those beyond again
 #define BR_TICK_MS 20
 #define BR_TELL_EVERY_US 500000
 
@@ -54,6 +55,12 @@ typedef struct br_answers {
     uint32_t next;     // first answer not used
 } br_answers;
 
+// A failure that a host reported: it is told once the journal is durable up to `seq`.
+typedef struct br_settling {
+    uint64_t number;
+    uint64_t seq;
+} br_settling;
+
 typedef struct br_host_link {
     br_brain *brain;
     unsigned index;
@@ -68,6 +75,8 @@ typedef struct br_host_link {
     uint64_t saved;    // a restart of the host begins behind this record
     uint64_t awaiting; // upto_seq of the last batch sent and not answered; 0 = none
     uint64_t told_committed;
+    br_settling *settling; // failures that this host has to be told of
+    uint32_t settling_count;
     rt_journal_reader *reader;
     msg_agent_info *agents;
     uint32_t agent_count;

@@ -22,6 +22,7 @@ typedef struct kept {
 typedef struct replaying {
     const br_replay_config *config;
     rt_diag *diag;
+    int64_t now_us; // moves on when an agent has to rest
     rt_store *store;
     rt_store *agents_store;
     br_state *state;
@@ -49,7 +50,12 @@ hear_agents(replaying *r, const rt_record *record)
 {
     msg_answers said;
     // a record that cannot be decoded changes nothing, as it did live
-    RT_IGNORE(br_runner_feed(r->runner, record, 0));
+    RT_IGNORE(br_runner_feed(r->runner, record, r->now_us));
+    // an agent that fails takes its rest at once; what it cannot take became a dead letter live too
+    for (int64_t at_us = br_runner_poll(r->runner, r->now_us); at_us >= 0;
+         at_us = br_runner_poll(r->runner, r->now_us)) {
+        r->now_us = RT_MAX(at_us, r->now_us + 1);
+    }
     br_runner_take(r->runner, &said);
     const msg_answer *answers = said.answers.items;
     for (uint32_t i = 0; i < said.answers.count; i++) {

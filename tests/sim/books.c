@@ -80,8 +80,9 @@ books_open(world *w, const audit_pack *pack)
 {
     audit_limits limits = limits_of(w);
     unsigned whole = w->draw.small_journal ? 0 : AUDIT_WHOLE;
+    unsigned no_dead = w->draw.poison_every > 0 ? 0 : AUDIT_NO_DEAD;
 
-    w->books = audit_new(pack, &limits, AUDIT_DRAINED | AUDIT_NO_DEAD | whole);
+    w->books = audit_new(pack, &limits, AUDIT_DRAINED | no_dead | whole);
     for (size_t i = 0; i < TENANTS; i++) {
         char mark[16];
 

@@ -74,6 +74,8 @@ draw_life(world *w)
     d->small_journal = !d->paced && rt_rng_chance(&w->rng, 0.12);
     d->peaceful = rt_rng_chance(&w->rng, 0.15);
     d->ids_marked = rt_rng_chance(&w->rng, 0.5);
+    d->poison_every =
+        d->peaceful || rt_rng_chance(&w->rng, 0.6) ? 0 : (uint64_t)world_between(w, 5, 80);
     d->has_pull = rt_rng_chance(&w->rng, 0.5);
     d->hostile = rt_rng_chance(&w->rng, 0.5) ? 0.3 * rt_rng_f64(&w->rng) : 0;
     d->orders = d->paced           ? ORDERS_PACED
@@ -134,6 +136,18 @@ configure_brain(world *w)
         .sample_every_ms = d->paced ? world_between(w, 30, 120) * MINUTE_MS : 0};
 }
 
+static void
+choose_agents(world *w)
+{
+    for (size_t i = 0; i < agents_registry_count; i++) {
+        w->agents[w->agent_count++] = agents_registry[i];
+    }
+    if (w->draw.poison_every > 0) {
+        w->agents[w->agent_count++] = &brittle_def;
+    }
+    brittle_begin(w->draw.poison_every);
+}
+
 // Agents are given to hosts by lot; each host has one at least.
 static void
 configure_hosts(world *w)
@@ -142,15 +156,15 @@ configure_hosts(world *w)
     for (size_t i = 0; i < w->host_count; i++) {
         w->entries[i] = (br_host_entry){.name = host_places[i].name, .url = host_places[i].url};
     }
-    for (size_t i = 0; i < agents_registry_count; i++) {
+    for (size_t i = 0; i < w->agent_count; i++) {
         size_t to = i < w->host_count ? i : (size_t)rt_rng_below(&w->rng, w->host_count);
         br_host_entry *entry = &w->entries[to];
 
-        w->hosts[to].agents[entry->agent_count] = agents_registry[i];
-        entry->agents[entry->agent_count++] = agents_registry[i]->name;
+        w->hosts[to].agents[entry->agent_count] = w->agents[i];
+        entry->agents[entry->agent_count++] = w->agents[i]->name;
     }
-    w->replay = (br_runner_config){.agents = agents_registry,
-                                   .agent_count = agents_registry_count,
+    w->replay = (br_runner_config){.agents = w->agents,
+                                   .agent_count = w->agent_count,
                                    .catalog = br_pack_catalog(w->pack),
                                    .utc_offset_ms = w->zones,
                                    .tenant_count = RT_TENANT_MAX};
@@ -166,6 +180,7 @@ configure_hosts(world *w)
             .cut_every_ms = w->draw.paced ? draw_wide(w, 20, 10 * MINUTE_MS)
                                           : world_between(w, 5, 400),
             .health_every_ms = w->draw.paced ? MINUTE_MS : 0};
+        h->is_outside = i > 0;
         h->config.runner.agents = h->agents;
         h->config.runner.agent_count = w->entries[i].agent_count;
     }
@@ -198,6 +213,7 @@ world_configure(world *w)
         w->zones[world_tenants[i].number] = world_tenants[i].utc_offset_ms;
     }
     draw_life(w);
+    choose_agents(w);
     configure_hosts(w);
     configure_brain(w);
     draw_weather(w);

@@ -7,6 +7,7 @@
 #include "brain/agent/host.h"
 #include "brain/core/internal.h"
 #include "runtime/sim/sim.h"
+#include "tests/sim/brittle.h"
 #include "tests/sim/producer.h"
 #include "tests/sim/world.h"
 
@@ -28,6 +29,7 @@ typedef struct world_draw {
     bool small_journal; // its beginning is recycled
     bool peaceful;      // nothing is struck
     bool ids_marked;
+    uint64_t poison_every; // of orders, for an agent that cannot take them; 0: no such agent
     bool has_pull; // the unacknowledged door is open
     double hostile;
     uint64_t orders; // of each tenant
@@ -41,7 +43,8 @@ typedef struct world_host {
     const br_agent_def *agents[BR_RUNNER_AGENTS_MAX];
     rt_loop *loop;
     br_host *host;
-    rt_timer *back; // starts it again when it was killed
+    rt_timer *back;   // starts it again when it was killed
+    bool is_outside; // a process of its own, which a brain that is killed leaves alone
 } world_host;
 
 typedef struct world_ask world_ask; // a call at the control door
@@ -53,6 +56,8 @@ typedef struct world {
     const br_pack *pack;
     world_draw draw;
     br_brain_config config;
+    const br_agent_def *agents[BR_RUNNER_AGENTS_MAX];
+    size_t agent_count;
     br_runner_config replay; // all agents
     br_host_entry entries[HOSTS_MAX];
     int64_t zones[RT_TENANT_MAX];
@@ -105,8 +110,8 @@ void world_start(world *w);
 void world_start_host(world *w, world_host *h);
 void world_end_host(world_host *h);
 void world_end_brain(world *w);
-// world_die ends them all, with the page cache or (a power cut) without; they are started again,
-// at once or later.
+// world_die ends the brain's process, with the page cache, or all of them (a power cut) without it;
+// they are started again, at once or later.
 void world_die(world *w, bool power_cut);
 // world_mend_disk ends what was asked of the disk and not met yet.
 void world_mend_disk(void);

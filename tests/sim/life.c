@@ -2,8 +2,9 @@
 #include "tests/sim/internal.h"
 
 // Design notes.
-// Brain and hosts are one process: they start together and die together. Dying frees what they hold
-// and then their loops, without a word to anybody; what is left is on the simulated disk.
+// The brain and its first host are one process: they start together and die together. The second
+// host is a process of its own on the same machine. Dying frees what they hold and then their
+// loops, without a word to anybody; what is left is on the simulated disk.
 
 #define START_ATTEMPTS 4
 
@@ -85,7 +86,9 @@ world_start(world *w)
     }
     for (size_t i = 0; i < w->host_count && w->brain != NULL; i++) {
         rt_timer_stop(w->hosts[i].back);
-        world_start_host(w, &w->hosts[i]);
+        if (w->hosts[i].host == NULL) {
+            world_start_host(w, &w->hosts[i]);
+        }
     }
     w->halted_since_ms = -1;
     w->resuming = false;
@@ -102,8 +105,10 @@ world_die(world *w, bool power_cut)
         w->result->faults[FAULT_KILL]++;
     }
     for (size_t i = 0; i < w->host_count; i++) {
-        rt_timer_stop(w->hosts[i].back);
-        world_end_host(&w->hosts[i]);
+        if (power_cut || !w->hosts[i].is_outside) {
+            rt_timer_stop(w->hosts[i].back);
+            world_end_host(&w->hosts[i]);
+        }
     }
     world_end_brain(w);
     if (w->calm || rt_rng_chance(&w->rng, 0.5)) {

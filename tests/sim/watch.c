@@ -1,3 +1,4 @@
+#include "runtime/seam/file.h"
 #include "runtime/sim/sim.h"
 #include "tests/sim/internal.h"
 
@@ -81,6 +82,7 @@ watch_halt(world *w)
         w->halted_since_ms = sim_now_ms();
     }
     if (halted && !w->struck && !w->resuming) {
+        RT_IGNORE(rt_file_remove(HALT_FILE)); // gone already, or kept by the disk when it was mended
         w->resuming = world_command(w, "resume", on_resumed);
     }
 }

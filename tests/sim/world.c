@@ -20,6 +20,7 @@
 
 #define LIFE_MAX_MS ((int64_t)30 * 60 * 1000) // longer than the day, when it has one
 #define REST_MAX_MS (3 * 60 * 1000)
+#define QUARANTINES_MAX_MS ((int64_t)6 * 3600 * 1000) // of an agent that fails again and again
 #define DECISION_BYTES_MAX (16u * 1024 * 1024)
 #define STALLED_MAX 300
 #define STREAM_WORLD_TEST 200
@@ -49,8 +50,12 @@ world_say(world *w, const char *fmt, ...)
     (void)vsnprintf(line, sizeof(line), fmt, args);
     va_end(args);
     ring_add(line);
-    if (w->told) {
-        (void)printf("%8lld ms  %s\n", (long long)sim_now_ms(), line);
+    if (w->told) { // whole, however long it is
+        va_start(args, fmt);
+        (void)printf("%8lld ms  ", (long long)sim_now_ms());
+        (void)vprintf(fmt, args);
+        (void)printf("\n");
+        va_end(args);
     }
 }
 
@@ -137,7 +142,8 @@ hosts_at_rest(const world *w)
     for (size_t i = 0; i < w->host_count; i++) {
         const br_host_link *link = &w->brain->hosts[i];
 
-        if (w->hosts[i].host == NULL || link->batch_count > 0 || link->answered < link->awaiting) {
+        if (w->hosts[i].host == NULL || link->batch_count > 0 || link->answered < link->awaiting ||
+            br_host_is_behind(w->hosts[i].host)) {
             return false;
         }
     }
@@ -178,7 +184,8 @@ say_restless(world *w)
 static void
 come_to_rest(world *w)
 {
-    int64_t until_ms = sim_now_ms() + REST_MAX_MS;
+    int64_t until_ms = sim_now_ms() + REST_MAX_MS +
+                       (w->draw.poison_every > 0 ? QUARANTINES_MAX_MS : 0);
 
     while (w->result->held && !at_rest(w)) {
         step(w);
@@ -286,6 +293,18 @@ check_replay(world *w, const char *when)
     if (again.contexts > 0) {
         world_violated(w, "%s: %llu events were known otherwise", when,
                  (unsigned long long)again.contexts);
+    }
+}
+
+static void
+check_poison(world *w)
+{
+    char text[WORLD_TEXT_MAX];
+
+    w->result->faults[FAULT_POISON] = brittle_failures();
+    if (w->draw.poison_every > 0 && !w->draw.small_journal &&
+        !brittle_check(JOURNAL_DIR, br_pack_catalog(w->pack), text, sizeof(text))) {
+        world_violated(w, "%s", text);
     }
 }
 
@@ -460,6 +479,7 @@ world_run(uint64_t seed, const br_pack *pack, const audit_pack *rules, bool told
         check_replay(w, "after a last crash");
     }
     if (ret_result->held) {
+        check_poison(w);
         books_check(w);
     }
     ret_result->trace_hash = sim_trace_hash();
