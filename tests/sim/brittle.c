@@ -75,7 +75,8 @@ on_order(br_agent *self, void *state, const rt_event *event)
     if (err == RT_OK && (is_poison(event->tenant, event->id) ||
                          stumbles(event->tenant, event->id))) {
         begun.failures++;
-        err = rt_fail(RT_EINVAL, "%.*s is too much", RT_STR_ARG(event->id));
+        // without a word of the tenant's: a dead letter is the operator's
+        err = rt_fail(RT_EINVAL, "order %llu is too much", (unsigned long long)event->seq);
     }
     return err;
 }
