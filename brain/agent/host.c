@@ -380,6 +380,7 @@ close_state(br_host *host)
     br_unconfirmed_free(host->unconfirmed);
     br_letters_free(host->letters);
     host->unconfirmed = NULL;
+    host->letters = NULL;
     if (host->store != NULL) {
         rt_store_close(host->store);
     }
@@ -459,6 +460,8 @@ reload(br_host *host)
         rt_log_error("host-not-reloaded", "host=%.*s err=%s detail=\"%s\", it stands still",
                      RT_STR_ARG(host->name), rt_err_name(err), rt_err_detail());
         host->is_stopped = true;
+        rt_timer_stop(host->health_timer);
+        rt_timer_stop(host->cut_timer);
         return;
     }
     rt_log_info("host-reloaded", "host=%.*s applied=%llu was=%llu committed=%llu",

@@ -51,6 +51,18 @@ world_mend_disk(void)
     sim_disk_set_capacity(UINT64_MAX);
 }
 
+// Those of the brain's process, or of the whole machine.
+static void
+end_hosts(world *w, bool all)
+{
+    for (size_t i = 0; i < w->host_count; i++) {
+        if (all || !w->hosts[i].is_outside) {
+            rt_timer_stop(w->hosts[i].back);
+            world_end_host(&w->hosts[i]);
+        }
+    }
+}
+
 static void
 try_start(world *w)
 {
@@ -68,6 +80,7 @@ try_start(world *w)
     world_mend_disk();
     if (err == RT_ECRASH || (err == RT_EIO && rt_rng_chance(&w->rng, 0.5))) {
         sim_disk_crash(&w->rng);
+        end_hosts(w, true);
     } else if (err != RT_ENOSPC && err != RT_EIO) {
         world_violated(w, "the brain does not start: %s: %s", rt_err_name(err), rt_err_detail());
     }
@@ -104,12 +117,7 @@ world_die(world *w, bool power_cut)
     } else {
         w->result->faults[FAULT_KILL]++;
     }
-    for (size_t i = 0; i < w->host_count; i++) {
-        if (power_cut || !w->hosts[i].is_outside) {
-            rt_timer_stop(w->hosts[i].back);
-            world_end_host(&w->hosts[i]);
-        }
-    }
+    end_hosts(w, power_cut);
     world_end_brain(w);
     if (w->calm || rt_rng_chance(&w->rng, 0.5)) {
         world_start(w);

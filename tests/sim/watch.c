@@ -82,7 +82,7 @@ watch_halt(world *w)
         w->halted_since_ms = sim_now_ms();
     }
     if (halted && !w->struck && !w->resuming) {
-        RT_IGNORE(rt_file_remove(HALT_FILE)); // gone already, or kept by the disk when it was mended
+        RT_IGNORE(rt_file_remove(HALT_FILE)); // gone already, or kept by the disk till now
         w->resuming = world_command(w, "resume", on_resumed);
     }
 }
