@@ -559,6 +559,27 @@ feed_all(br_host *host, const msg_records *records, int64_t now_us)
     host->applied = RT_MAX(host->applied, records->upto_seq);
 }
 
+// A batch is in journal order and does not go beyond what it says of itself; one that did would
+// make the host pass over what is still to come.
+static rt_err
+check_order(const msg_records *records)
+{
+    const msg_fed *all = records->records.items;
+    uint64_t last = 0;
+
+    for (uint32_t i = 0; i < records->records.count; i++) {
+        uint64_t seq = all[i].seq;
+
+        if (seq != 0 && (seq <= last || seq > records->upto_seq)) {
+            return rt_fail(RT_EPROTO, "record %llu behind %llu in a batch up to %llu",
+                           (unsigned long long)seq, (unsigned long long)last,
+                           (unsigned long long)records->upto_seq);
+        }
+        last = RT_MAX(last, seq);
+    }
+    return RT_OK;
+}
+
 // An empty batch at the very place where the host stands asks for the hash of its state, unless it
 // is there to say what is durable: that comes twice a second, and hashing reads the whole state.
 static bool
@@ -637,6 +658,9 @@ read_message(br_host *host, rt_bytes body)
     }
     rt_arena_reset(host->arena);
     err = rt_msg_decode(&msg_records_def, &mp, host->arena, &records);
+    if (err == RT_OK) {
+        err = check_order(&records);
+    }
     if (err == RT_OK) {
         on_records(host, &records);
     } else if (!host->is_malformed_told) {

@@ -821,6 +821,29 @@ test_host_malformed_batch_is_logged_once_and_survived(void **state)
     CHECK_INT(f->count, 1);
 }
 
+static void
+test_host_batch_out_of_order_is_refused(void **state)
+{
+    fixture *f = *state;
+    const uint64_t orders[][2] = {{1, 9}, {2, 1}, {2, 2}}; // beyond 3, backwards, twice
+
+    start_host(f, NULL);
+    for (size_t i = 0; i < RT_COUNT(orders); i++) {
+        msg_fed records[] = {{.seq = orders[i][0], .kind = RT_RECORD_EVENT},
+                             {.seq = orders[i][1], .kind = RT_RECORD_EVENT}};
+        msg_records msg = {.upto_seq = 3, .records = {records, RT_COUNT(records)}};
+
+        rt_mpw_clear(&f->out);
+        rt_msg_encode(&msg_records_def, &msg, &f->out);
+        CHECK_OK(rt_link_send(f->link, rt_mpw_view(&f->out)));
+    }
+    CHECK_TRUE(sim_run_until_idle(SETTLE_MS));
+    CHECK_TRUE(strstr(f->log.ptr, "event=host-records-malformed") != NULL);
+    CHECK_INT(br_host_applied(f->host), 0);
+    feed(f, 1, 3, 0);
+    CHECK_INT(f->count, 1);
+}
+
 #define HOST_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -849,6 +872,7 @@ main(void)
         HOST_TEST(test_host_cut_while_agent_is_behind_is_fed_from_there),
         HOST_TEST(test_host_refusal_is_logged_and_survived),
         HOST_TEST(test_host_malformed_batch_is_logged_once_and_survived),
+        HOST_TEST(test_host_batch_out_of_order_is_refused),
     };
 
     return CHECK_RUN(tests);

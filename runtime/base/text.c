@@ -550,6 +550,9 @@ rt_edit_distance(rt_str a, rt_str b, unsigned limit)
     size_t b_len = RT_MIN(b.len, (size_t)EDIT_MAX);
     unsigned distance = 0;
 
+    if (RT_MAX(a_len, b_len) - RT_MIN(a_len, b_len) > limit) {
+        return limit + 1; // so many letters are missing; most names of a long list end here
+    }
     for (size_t j = 0; j <= b_len; j++) {
         rows[0][j] = (unsigned)j;
     }

@@ -37,7 +37,7 @@
 // write or sync nobody knows what is on disk, so the journal is poisoned and only reopening helps.
 
 #define JOURNAL_MAGIC 0x70c4a117u
-#define SEGMENT_BYTES_MIN (1024u * 1024)
+#define SEGMENT_BYTES_MIN (64u * 1024)
 #define SEGMENT_BYTES_MAX (1024u * 1024 * 1024)
 #define SPARE_NAME "spare.tmp"
 #define SLICE_BYTES (256u * 1024)

@@ -49,7 +49,7 @@ typedef struct rt_record {
 
 typedef struct rt_journal_config {
     const char *dir;
-    uint64_t segment_bytes; // 1 MiB .. 1 GiB
+    uint64_t segment_bytes; // 64 KiB .. 1 GiB
     uint64_t max_bytes;     // oldest released segments are recycled above this
     bool sync;              // false only in tests and benchmarks that say so
 } rt_journal_config;
