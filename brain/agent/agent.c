@@ -439,7 +439,7 @@ report_unknown(const br_agent *agent, const rt_node *node, rt_arena *arena, rt_d
     size_t count = agent->def->param_count;
     rt_str *names = rt_arena_array(arena, rt_str, count);
 
-    RT_ASSERT(names != NULL);
+    RT_MUST_HAVE(names != NULL);
     for (size_t i = 0; i < count; i++) {
         names[i] = rt_str_of(agent->def->params[i].name);
     }
@@ -472,7 +472,7 @@ override_param(br_agent *agent, const rt_node *node, rt_arena *arena, rt_diag *d
     }
     if (param->type == RT_PARAM_STR) {
         value.s = rt_arena_str(arena, value.s);
-        RT_ASSERT(value.s.ptr != NULL);
+        RT_MUST_HAVE(value.s.ptr != NULL);
     }
     agent->params[index] = value;
 }
@@ -529,7 +529,7 @@ br_check_overrides(const br_agent_def *const *agents, size_t count, const rt_nod
 {
     rt_str *names = rt_arena_array(arena, rt_str, count);
 
-    RT_ASSERT(names != NULL);
+    RT_MUST_HAVE(names != NULL);
     for (size_t i = 0; i < count; i++) {
         names[i] = rt_str_of(agents[i]->name);
     }

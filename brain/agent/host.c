@@ -37,6 +37,9 @@
 // A state that is damaged is set aside and begun anew, and hello says so until the first cut, so
 // that the brain can refuse to feed a part of what it was made of.
 //
+// Memory that was refused while agents took records makes their state, or what they said, one that
+// the journal would not make again: such a host says nothing more, saves nothing, and stops.
+//
 // A brain that refuses the hello says why in one msgpack string instead of records.
 
 #define HOST_MAGIC 0x605702bfu
@@ -98,7 +101,36 @@ struct br_host {
     bool is_health_due;  // the next answer carries the agents' states
     bool is_health_news; // something happened since they were sent
     bool is_malformed_told;
+    uint64_t refused; // rt_alloc_refused when it began
+    void (*on_failed)(void *user, rt_err err);
+    void *failed_user;
 };
+
+// Ends it for good; whoever made it is told.
+static void
+fail(br_host *host, rt_err err)
+{
+    host->is_stopped = true;
+    rt_timer_stop(host->poll_timer);
+    rt_timer_stop(host->health_timer);
+    rt_timer_stop(host->cut_timer);
+    if (host->on_failed != NULL) {
+        host->on_failed(host->failed_user, err);
+    }
+}
+
+// Whether it is over, because memory was refused since the start or for another reason: then
+// nothing may be said or saved.
+static bool
+is_over(br_host *host)
+{
+    if (!host->is_stopped && rt_alloc_refused() != host->refused) {
+        rt_log_error("host-starved", "host=%.*s err=RT_ENOMEM, memory was missing",
+                     RT_STR_ARG(host->name));
+        fail(host, RT_ENOMEM);
+    }
+    return host->is_stopped;
+}
 
 // --- sending ---
 
@@ -162,6 +194,9 @@ send(br_host *host, const rt_msg_def *def, const void *msg)
 
     rt_mpw_clear(&host->out);
     rt_msg_encode(def, msg, &host->out);
+    if (is_over(host)) {
+        return;
+    }
     if (host->out.failed) {
         rt_log_error("host-message-too-large", "host=%.*s message=%s", RT_STR_ARG(host->name),
                      def->name);
@@ -303,6 +338,9 @@ on_poll(void *user)
     int64_t next_us = 0;
 
     RT_CHECK(host, HOST_MAGIC);
+    if (is_over(host)) {
+        return;
+    }
     flush_outbox(host);
     next_us = br_runner_poll(host->runner, rt_clock_mono_us());
     br_runner_take(host->runner, &answers);
@@ -457,11 +495,12 @@ reload(br_host *host)
     close_state(host);
     err = open_state(host);
     if (err != RT_OK) { // it was readable at the start: nothing here can mend that
-        rt_log_error("host-not-reloaded", "host=%.*s err=%s detail=\"%s\", it stands still",
+        rt_log_error("host-not-reloaded", "host=%.*s err=%s detail=\"%s\", it gives up",
                      RT_STR_ARG(host->name), rt_err_name(err), rt_err_detail());
-        host->is_stopped = true;
-        rt_timer_stop(host->health_timer);
-        rt_timer_stop(host->cut_timer);
+        fail(host, err);
+        return;
+    }
+    if (is_over(host)) {
         return;
     }
     rt_log_info("host-reloaded", "host=%.*s applied=%llu was=%llu committed=%llu",
@@ -495,8 +534,8 @@ cut_when_durable(br_host *host)
     uint64_t cut_seq = 0;
     rt_err err = RT_OK;
 
-    if (!host->is_cut_due || host->is_cutting || host->applied > host->committed ||
-        rt_clock_mono_us() < host->cut_rest_us) {
+    if (is_over(host) || !host->is_cut_due || host->is_cutting ||
+        host->applied > host->committed || rt_clock_mono_us() < host->cut_rest_us) {
         return;
     }
     host->is_cut_due = false;
@@ -739,6 +778,7 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
     br_host *host = rt_new(br_host);
     rt_err err = RT_OK;
 
+    host->refused = rt_alloc_refused();
     RT_ASSERT(loop != NULL);
     RT_ASSERT(config->name != NULL && config->url != NULL);
     RT_ASSERT(config->dir == NULL || config->cut_every_ms > 0);
@@ -764,10 +804,15 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
         host->cut_timer = rt_timer_new(loop, on_cut, host);
         err = dial(host, config->url);
     }
+    if (err == RT_OK && rt_alloc_refused() != host->refused) {
+        err = rt_fail(RT_ENOMEM, "memory was missing at the start");
+    }
     if (err != RT_OK) {
         br_host_free(host);
         return err;
     }
+    host->on_failed = config->on_failed;
+    host->failed_user = config->failed_user;
     host->cut_every_ms = config->cut_every_ms;
     int64_t health_ms = config->health_every_ms > 0 ? config->health_every_ms : HEALTH_EVERY_MS;
     rt_timer_start(host->health_timer, health_ms, health_ms);
@@ -779,7 +824,7 @@ rt_err
 br_host_stop(br_host *host)
 {
     RT_CHECK(host, HOST_MAGIC);
-    if (host->is_stopped) {
+    if (is_over(host)) {
         return RT_OK;
     }
     host->is_stopped = true;

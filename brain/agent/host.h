@@ -34,6 +34,10 @@ typedef struct br_host_config {
     uint64_t journal_first_seq; // the brain's oldest record; 0 = the brain will say
     int64_t cut_every_ms;    // more than 0 with a dir
     int64_t health_every_ms; // how often it tells of its agents at least; 0: every second
+    // The host stopped by itself (RT_ENOMEM), saved nothing since and says nothing more; it wants
+    // to be made anew, best in a new process. May be NULL.
+    void (*on_failed)(void *user, rt_err err);
+    void *failed_user;
 } br_host_config;
 
 // br_host_new opens the store, starts the agents and dials. A damaged store is set aside and begun

@@ -126,7 +126,7 @@ describe(br_runner *runner, const br_agent_def *def)
 {
     rt_str *hears = rt_arena_array(runner->lasting, rt_str, def->handler_count);
 
-    RT_ASSERT(hears != NULL);
+    RT_MUST_HAVE(hears != NULL);
     for (size_t i = 0; i < def->handler_count; i++) {
         hears[i] = rt_str_of(def->handlers[i].event);
     }

@@ -5,6 +5,8 @@
 // itself, so that the loop does not sleep on it.
 // An error that the journal cannot recover from (RT_EIO) stops the process: what was not durable
 // was never acknowledged, and the next start reads the truth from the disk.
+// So does memory that was refused in the middle of a turn: what was made with less of it is not
+// what the journal will make again, so none of it is committed, said or saved.
 #include "brain/core/brain.h"
 
 #include <stdio.h>
@@ -51,6 +53,18 @@ release_journal(br_brain *brain)
     bool for_restarts =
         rt_journal_info_get(brain->journal).bytes / HOLD_FACTOR < brain->config.journal_max_bytes;
     rt_journal_release(brain->journal, br__hosts_keep(brain, keep, for_restarts));
+}
+
+// Whether memory was refused since the start; then nothing made since may leave.
+static bool
+is_starved(br_brain *brain)
+{
+    if (brain->failed == RT_OK && rt_alloc_refused() != brain->refused) {
+        RT_IGNORE(rt_fail(RT_ENOMEM, "refused %llu times",
+                          (unsigned long long)(rt_alloc_refused() - brain->refused)));
+        br__fail(brain, RT_ENOMEM, "memory was missing");
+    }
+    return brain->failed != RT_OK;
 }
 
 static void
@@ -236,7 +250,7 @@ on_turn(void *user)
 {
     br_brain *brain = user;
     int64_t now_us = rt_clock_mono_us();
-    if (brain->failed != RT_OK) {
+    if (is_starved(brain)) {
         return;
     }
     bool busy = false;
@@ -260,15 +274,21 @@ on_turn(void *user)
     if (RT_PLANTED(send_before_commit)) {
         br__execute_run(brain);
     }
-    if (brain->failed == RT_OK && commit_wanted(brain, now_us)) {
+    if (is_starved(brain)) {
+        return;
+    }
+    if (commit_wanted(brain, now_us)) {
         commit(brain);
-    } else if (brain->failed == RT_OK && rt_journal_pending(brain->journal) == 0) {
+    } else if (rt_journal_pending(brain->journal) == 0) {
         br__intake_acknowledge(brain); // duplicates, and refusals past the bound, leave no record
     }
     if (busy && brain->failed == RT_OK) {
         rt_wake_send(brain->wake);
     }
     maybe_open_doors(brain, now_us);
+    if (is_starved(brain)) {
+        return;
+    }
     maybe_cut(brain, now_us);
     maybe_stop(brain, now_us);
     br__tick_arm(brain);
@@ -452,6 +472,7 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     br_brain *brain = rt_new(br_brain);
     brain->loop = loop;
     brain->config = *config;
+    brain->refused = rt_alloc_refused();
     make_parts(brain);
     rt_err err = br__open_storage(brain, diag);
     if (err == RT_OK) {
@@ -469,6 +490,9 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     }
     if (err == RT_OK) {
         err = open_doors(brain);
+    }
+    if (err == RT_OK && rt_alloc_refused() != brain->refused) {
+        err = rt_fail(RT_ENOMEM, "memory was missing at the start");
     }
     if (err != RT_OK) {
         br_brain_free(brain);
@@ -549,8 +573,14 @@ rt_err
 br_brain_reload_playbooks(br_brain *brain, rt_diag *diag)
 {
     br_playbooks *set = NULL;
+    uint64_t refused = rt_alloc_refused();
     rt_err err = br__load_playbooks(brain, diag, &set);
+    if (err == RT_OK && rt_alloc_refused() != refused) {
+        err = rt_fail(RT_ENOMEM, "memory was missing for the new playbooks");
+    }
     if (err != RT_OK) {
+        br_playbooks_free(set);
+        rt_alloc_forgive(refused); // nothing of it stays
         return err;
     }
     if (set != NULL) {

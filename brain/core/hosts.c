@@ -89,8 +89,10 @@ send_records(br_host_link *host, uint64_t first_seq, uint64_t upto_seq)
     records.settled = (rt_msg_list){settled, take_settled(host, records.committed_seq, settled)};
     rt_mpw_clear(&brain->message);
     rt_msg_encode(&msg_records_def, &records, &brain->message);
-    RT_ASSERT(!brain->message.failed); // bounded by the group and the batch
-    rt_err err = rt_link_send(host->link, rt_mpw_view(&brain->message));
+    // Bounded by the group and the batch; without memory the turn comes to nothing.
+    RT_ASSERT(!brain->message.failed || rt_alloc_refused() != brain->refused);
+    rt_err err = brain->message.failed ? RT_ENOMEM
+                                       : rt_link_send(host->link, rt_mpw_view(&brain->message));
     host->batch_count = 0;
     if (err != RT_OK) {
         fall_behind(host, first_seq - 1);
@@ -701,7 +703,9 @@ add_missing(collecting *c, rt_str name)
 {
     if (c->missing == NULL) {
         c->missing = rt_arena_array(c->arena, rt_str, BR_HOSTS_MAX * HOST_AGENTS_MAX);
-        RT_ASSERT(c->missing != NULL); // the arena was just cleared
+        if (c->missing == NULL) {
+            return; // the arena was just cleared: no memory, and the turn comes to nothing
+        }
         c->hearing->missing = c->missing;
     }
     if (c->hearing->missing_count < BR_HOSTS_MAX * HOST_AGENTS_MAX) {

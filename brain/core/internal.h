@@ -198,6 +198,7 @@ struct br_brain {
     br_control *control;
     // stop
     rt_err failed;
+    uint64_t refused; // rt_alloc_refused when it began
     bool stopping;
     int64_t stop_deadline_us;
     void (*on_stopped)(void *user);

@@ -192,6 +192,7 @@ typedef struct emitter {
     uint32_t leave_at[BR__NODES_MAX]; // of ?:, the jump past the other side
     uint16_t need[BR__NODES_MAX]; // stack height
     bool is_overflown;
+    bool is_starved; // of memory
 } emitter;
 
 static uint32_t
@@ -217,7 +218,7 @@ put_const(emitter *e, rt_value value)
     RT_ASSERT(at < BR__NODES_MAX);
     if (value.kind == RT_KIND_STR) {
         value.s = rt_arena_str(e->expr->arena, value.s);
-        RT_ASSERT(value.s.ptr != NULL);
+        e->is_starved = e->is_starved || value.s.ptr == NULL;
     }
     e->expr->consts[at] = value;
     return at;
@@ -393,11 +394,11 @@ bool
 br__emit(br__compiler *c, br_expr *ret_expr)
 {
     emitter *e = rt_arena_new_of(c->arena, emitter);
-    bool is_allocated = allocate(c, ret_expr);
     uint16_t need = 0;
 
-    RT_ASSERT(e != NULL);
-    RT_ASSERT(is_allocated);
+    if (e == NULL || !allocate(c, ret_expr)) {
+        return br__no_memory(c);
+    }
     e->c = c;
     e->expr = ret_expr;
     ret_expr->kind = c->nodes[c->node_count - 1].type;
@@ -409,6 +410,9 @@ br__emit(br__compiler *c, br_expr *ret_expr)
             put_conjunct(e, i);
             need = RT_MAX(need, e->need[i]);
         }
+    }
+    if (e->is_starved) {
+        return br__no_memory(c);
     }
     if (e->is_overflown || need > BR_EXPR_STACK_MAX) {
         br__report(c, BR__LIMIT, c->nodes[c->node_count - 1].span, "split it",

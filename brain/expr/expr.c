@@ -69,6 +69,13 @@ br__report(br__compiler *c, const char *code, br__span span, const char *help, c
     rt_diag_add(c->diag, RT_SEVERITY_ERROR, code, mark_of(c, span), help, "%s", reason);
 }
 
+bool
+br__no_memory(br__compiler *c)
+{
+    br__report(c, BR__LIMIT, (br__span){0, 0}, NULL, "no memory for the expression");
+    return false;
+}
+
 void
 br__warn(br__compiler *c, const char *code, br__span span, const char *help, const char *fmt, ...)
 {
@@ -119,7 +126,7 @@ br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind
     if (is_sound && folds) {
         br__fold(&c);
     }
-    is_sound = is_sound && br__emit(&c, expr);
+    is_sound = is_sound && br__emit(&c, expr) && !c.is_failed;
     rt_arena_free(c.arena);
     if (!is_sound) {
         br_expr_free(expr);

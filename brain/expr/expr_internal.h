@@ -198,6 +198,9 @@ struct br_expr {
 void br__report(br__compiler *c, const char *code, br__span span, const char *help,
                 const char *fmt, ...) RT_PRINTF(5, 6);
 
+// br__no_memory reports that there was no memory, and is false.
+bool br__no_memory(br__compiler *c);
+
 // br__warn adds a warning.
 void br__warn(br__compiler *c, const char *code, br__span span, const char *help, const char *fmt,
               ...) RT_PRINTF(5, 6);

@@ -459,7 +459,9 @@ br__lex(br__compiler *c)
 
     c->tokens = rt_arena_array(c->arena, br__token, c->source.len + 1);
     l.decoded = rt_arena_alloc(c->arena, c->source.len + 1);
-    RT_ASSERT(c->tokens != NULL && l.decoded != NULL);
+    if (c->tokens == NULL || l.decoded == NULL) {
+        return br__no_memory(c);
+    }
     skip_blanks(&l);
     while (l.at < l.source.len) {
         if (!lex_token(&l)) {

@@ -195,7 +195,11 @@ read_path(br__parser *p, rt_str *ret_path)
     span = br__span_between(span.pos, br__end_of(p->c->tokens[p->at - 1].span));
     // Blanks around the dots are no part of the path.
     joined = rt_arena_alloc(p->c->arena, span.len);
-    RT_ASSERT(joined != NULL);
+    if (joined == NULL) {
+        (void)br__no_memory(p->c); // fails the compilation; until then the path is empty
+        *ret_path = RT_STR("");
+        return span;
+    }
     for (size_t i = first; i < p->at; i++) {
         rt_str part = token_text(p, &p->c->tokens[i]);
 
@@ -596,7 +600,9 @@ br__parse(br__compiler *c)
 
     // Every node has a token of its own.
     c->nodes = rt_arena_array(c->arena, br__node, RT_MIN(c->token_count, BR__NODES_MAX));
-    RT_ASSERT(c->nodes != NULL);
+    if (c->nodes == NULL) {
+        return br__no_memory(c);
+    }
     while (!p.is_done) {
         if (!(p.wants_value ? on_value(&p) : on_operator(&p))) {
             return false;

@@ -55,14 +55,16 @@ br_playbooks_free(br_playbooks *set)
     rt_free(set);
 }
 
-static void
+static rt_err
 load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node *root,
                  rt_diag *diag)
 {
     br_remediation *remediation = NULL;
-    // findings are in diag
-    RT_IGNORE(br_remediation_parse(file, text, diag, &remediation));
+    rt_err err = br_remediation_parse(file, text, diag, &remediation);
     br_remediation_free(remediation);
+    if (err != RT_OK && err != RT_ECONFIG) { // else the findings are in diag
+        return rt_fail(err, "no memory to read %s", file);
+    }
     const rt_node *steps = rt_node_get(root, "steps");
     for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
         const rt_node *action = rt_node_get(s, "action");
@@ -81,6 +83,7 @@ load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node
                                         .kind = RT_STR("remediation"),
                                         .mode = BR_MODE_LIVE,
                                         .events = 1};
+    return RT_OK;
 }
 
 // Files are taken in order of their names, whatever order they came in, so that a set restored from
@@ -103,25 +106,31 @@ sort_files(br_playbook_file *files, size_t count)
     }
 }
 
-static void
+// What is wrong with the file is in diag.   errors    RT_ENOMEM it could not be read at all
+static rt_err
 load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
 {
     rt_node *root = NULL;
     const char *name = file->name.ptr;
-    if (rt_yaml_parse(name, file->text, set->arena, diag, &root) != RT_OK) {
-        return; // findings are in diag
+    rt_err err = rt_yaml_parse(name, file->text, set->arena, diag, &root);
+    if (err == RT_ECONFIG) {
+        return RT_OK;
+    }
+    if (err != RT_OK) {
+        return rt_fail(err, "no memory to read %s", name);
     }
     rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
     if (rt_str_is(kind, "playbook")) {
         br__playbook_load(set, name, root, diag);
     } else if (rt_str_is(kind, "remediation")) {
-        load_remediation(set, name, file->text, root, diag);
+        err = load_remediation(set, name, file->text, root, diag);
     } else {
         const rt_node *node = rt_node_get(root, "kind");
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B2002", node != NULL ? node->mark : root->mark,
                     "the first key of a playbook file is kind: playbook or kind: remediation",
                     "unknown kind of file '%.*s'", RT_STR_ARG(kind));
     }
+    return err;
 }
 
 rt_err
@@ -129,6 +138,7 @@ br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t 
                      uint64_t version, rt_diag *diag, br_playbooks **ret)
 {
     size_t before = rt_diag_errors(diag);
+    uint64_t refused = rt_alloc_refused();
     if (count > BR_PLAYBOOKS_MAX) {
         return rt_fail(RT_ELIMIT, "a set has at most %d playbooks, not %zu", BR_PLAYBOOKS_MAX,
                        count);
@@ -155,9 +165,12 @@ br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t 
     }
     sort_files(set->files, err == RT_OK ? count : 0);
     for (size_t i = 0; i < count && err == RT_OK; i++) {
-        load_file(set, &set->files[i], diag);
+        err = load_file(set, &set->files[i], diag);
     }
-    if (err == RT_OK && rt_diag_errors(diag) != before) {
+    if (rt_alloc_refused() != refused) {
+        // Whatever else was found: a part may be missing where nobody looked.
+        err = rt_fail(RT_ENOMEM, "no memory for the playbook set");
+    } else if (err == RT_OK && rt_diag_errors(diag) != before) {
         err = RT_ECONFIG;
     } else if (err == RT_OK && set->full) {
         err = rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);

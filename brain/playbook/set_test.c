@@ -2,6 +2,7 @@
 #include "tests/harness/pack_kit.h"
 
 #include "brain/playbook/playbook.h"
+#include "runtime/base/alloc.h"
 
 #define HEAD "kind: playbook\nid: p\nevents: [delay.detected]\n"
 #define DO "do:\n  - action: alert_operator\n    target: x\n    args: {text: hi}\n"
@@ -357,6 +358,45 @@ test_set_of_nothing_is_a_set(void **state)
     br_playbooks_free(NULL);
 }
 
+// A set without one of its playbooks would decide otherwise, and nobody would know.
+static void
+test_set_without_memory_is_no_set(void **state)
+{
+    static const char remediation[] =
+        "kind: remediation\nid: r\ndoc: Heals.\nfor: other\n"
+        "steps:\n  - {action: alert_operator, wait: 5m}\nescalate: {text: help}\n";
+    const br_playbook_file files[] = {{RT_STR("a.yaml"), RT_STR(HEAD DO "when: data.risk > 0.5\n")},
+                                      {RT_STR("b.yaml"), RT_STR("kind: playbook\nid: q\n"
+                                                               "events: [order.created]\n" DO VERIFY
+                                                               "escalate:\n" STEP)},
+                                      {RT_STR("c.yaml"), rt_str_of(remediation)}};
+    uint64_t n = 0;
+    uint64_t tries = 0;
+    rt_err err = RT_ENOMEM;
+
+    (void)state;
+    // Given that the n-th allocation fails, for every n: then there is no set, until none fails.
+    while (err != RT_OK) {
+        rt_diag *diag = rt_diag_new();
+        br_playbooks *set = NULL;
+
+        rt_alloc_fail_after(++n);
+        err = compile(files, RT_COUNT(files), diag, &set);
+        tries = rt_alloc_tries();
+        rt_alloc_fail_after(0);
+        if (n <= tries) {
+            CHECK_ERR(err, RT_ENOMEM);
+            CHECK_TRUE(set == NULL);
+        } else {
+            CHECK_OK(err);
+            CHECK_INT(br_playbooks_count(set), 3);
+        }
+        br_playbooks_free(set);
+        rt_diag_free(diag);
+    }
+    CHECK_TRUE(n > 10);
+}
+
 int
 main(void)
 {
@@ -376,6 +416,7 @@ main(void)
         cmocka_unit_test(test_set_files_are_given_back_in_order_of_names),
         cmocka_unit_test(test_set_hash_depends_on_every_name_and_text),
         cmocka_unit_test(test_set_of_nothing_is_a_set),
+        cmocka_unit_test(test_set_without_memory_is_no_set),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -11,11 +11,21 @@
 // abort with a report, those whose size comes from outside get NULL and answer RT_ENOMEM. Only the
 // second kind can be made to fail by a test. A request of 0 bytes is served as 1, so that NULL
 // always means failure.
+//
+// A refusal counts, because a fold must not go on after one: what it made would depend on the
+// machine's memory and not on the journal alone, and could not be made again. Whoever folds looks
+// at the count before anything it made becomes durable or is said, and stops.
 
 #define VECTOR_ALIGN 64
 
-// Countdown to the failing rt_try_alloc; 0 = none. Relaxed and alone: it guards no other data.
-static _Atomic uint64_t fail_countdown;
+// For tests, each relaxed and alone: they guard no other data. `fail_at` is the number of the
+// failing rt_try_alloc, 0 = none.
+static _Atomic uint64_t fail_at;
+static _Atomic uint64_t tries;
+static _Atomic bool is_failing_on;
+
+// Of this thread; loops share no memory, so each has its own.
+static _Thread_local uint64_t refused;
 
 static void *
 or_die(void *ptr, size_t bytes)
@@ -27,19 +37,26 @@ or_die(void *ptr, size_t bytes)
     return ptr;
 }
 
-// Whether this attempt is the one a test asked to fail.
+void
+rt_out_of_memory(const char *where)
+{
+    (void)fprintf(stderr, "out of memory: %s\n", where);
+    abort();
+}
+
+// Whether this attempt is one that a test asked to fail.
 static bool
 is_failure_due(void)
 {
-    uint64_t left = atomic_load_explicit(&fail_countdown, memory_order_relaxed);
+    uint64_t at = atomic_load_explicit(&fail_at, memory_order_relaxed);
+    uint64_t n = 0;
 
-    while (left > 0) {
-        if (atomic_compare_exchange_weak_explicit(&fail_countdown, &left, left - 1,
-                                                  memory_order_relaxed, memory_order_relaxed)) {
-            return left == 1;
-        }
+    if (RT_LIKELY(at == 0)) {
+        return false;
     }
-    return false;
+    n = atomic_fetch_add_explicit(&tries, 1, memory_order_relaxed) + 1;
+    return n == at ||
+           (n > at && atomic_load_explicit(&is_failing_on, memory_order_relaxed));
 }
 
 void *
@@ -51,10 +68,24 @@ rt_alloc(size_t bytes)
 void *
 rt_try_alloc(size_t bytes)
 {
-    if (RT_UNLIKELY(is_failure_due())) {
-        return NULL;
+    void *ptr = RT_UNLIKELY(is_failure_due()) ? NULL : malloc(bytes > 0 ? bytes : 1);
+
+    if (RT_UNLIKELY(ptr == NULL)) {
+        refused++;
     }
-    return malloc(bytes > 0 ? bytes : 1);
+    return ptr;
+}
+
+uint64_t
+rt_alloc_refused(void)
+{
+    return refused;
+}
+
+void
+rt_alloc_forgive(uint64_t count)
+{
+    refused = count;
 }
 
 void *
@@ -85,8 +116,29 @@ rt_free(void *ptr)
     free(ptr);
 }
 
+static void
+arm(uint64_t n, bool goes_on)
+{
+    atomic_store_explicit(&fail_at, 0, memory_order_relaxed);
+    atomic_store_explicit(&tries, 0, memory_order_relaxed);
+    atomic_store_explicit(&is_failing_on, goes_on, memory_order_relaxed);
+    atomic_store_explicit(&fail_at, n, memory_order_relaxed);
+}
+
 void
 rt_alloc_fail_after(uint64_t n)
 {
-    atomic_store_explicit(&fail_countdown, n, memory_order_relaxed);
+    arm(n, false);
+}
+
+void
+rt_alloc_fail_from(uint64_t n)
+{
+    arm(n, true);
+}
+
+uint64_t
+rt_alloc_tries(void)
+{
+    return atomic_load_explicit(&tries, memory_order_relaxed);
 }

@@ -17,6 +17,17 @@ void *rt_alloc(size_t bytes) RT_MUST_USE;
 // rt_try_alloc returns `bytes` bytes, not zeroed, or NULL.
 void *rt_try_alloc(size_t bytes) RT_MUST_USE;
 
+// rt_alloc_refused is how often rt_try_alloc returned NULL on this thread. A limit that was reached
+// does not count: that depends on the input alone. rt_alloc_forgive sets it back to an earlier
+// count, when what was refused since then was thrown away whole.
+uint64_t rt_alloc_refused(void);
+void rt_alloc_forgive(uint64_t count);
+
+// rt_out_of_memory reports where memory was missing, and aborts.
+RT_NORETURN void rt_out_of_memory(const char *where);
+// RT_MUST_HAVE does so when `x`, which only missing memory can make false, does not hold.
+#define RT_MUST_HAVE(x) (RT_LIKELY(x) ? (void)0 : rt_out_of_memory(#x))
+
 // rt_realloc grows or shrinks a block, keeping contents; aborts when there is no memory.
 void *rt_realloc(void *ptr, size_t bytes) RT_MUST_USE;
 
@@ -30,7 +41,11 @@ void rt_free(void *ptr);
 #define rt_new(type) ((type *)rt_alloc(sizeof(type)))
 #define rt_new_array(type, count) ((type *)rt_alloc(sizeof(type) * (size_t)(count)))
 
-// rt_alloc_fail_after makes the n-th next rt_try_alloc fail (0 = never); for tests.
+// rt_alloc_fail_after makes the n-th next rt_try_alloc fail (0 = never), rt_alloc_fail_from that
+// and all that follow; for tests.
 void rt_alloc_fail_after(uint64_t n);
+void rt_alloc_fail_from(uint64_t n);
+// rt_alloc_tries counts the calls of rt_try_alloc since the last of these two; for tests.
+uint64_t rt_alloc_tries(void);
 
 #endif

@@ -68,6 +68,26 @@ test_fail_after_fails_that_attempt_alone(void **state)
     }
 }
 
+static void
+test_fail_from_fails_all_that_follow_and_counts(void **state)
+{
+    uint64_t before = rt_alloc_refused();
+
+    (void)state;
+    rt_alloc_fail_from(3);
+    for (int i = 1; i <= 6; i++) {
+        void *p = rt_try_alloc(16);
+
+        CHECK_INT(p == NULL, i >= 3);
+        rt_free(p);
+    }
+    CHECK_INT(rt_alloc_tries(), 6);
+    rt_alloc_fail_after(0);
+    CHECK_INT(rt_alloc_refused(), before + 4);
+    rt_alloc_forgive(before);
+    CHECK_INT(rt_alloc_refused(), before);
+}
+
 int
 main(void)
 {
@@ -76,6 +96,7 @@ main(void)
         cmocka_unit_test(test_realloc_keeps_contents),
         cmocka_unit_test(test_alloc_aligned_suits_vectors),
         cmocka_unit_test(test_fail_after_fails_that_attempt_alone),
+        cmocka_unit_test(test_fail_from_fails_all_that_follow_and_counts),
     };
 
     return CHECK_RUN(tests);

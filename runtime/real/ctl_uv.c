@@ -228,7 +228,7 @@ on_connection(uv_stream_t *listener, int status)
     conn->call.magic = CALL_MAGIC;
     conn->call.conn = conn;
     rc = uv_pipe_init(listener->loop, &conn->pipe, 0);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     conn->pipe.data = conn;
     rc = uv_accept(listener, (uv_stream_t *)&conn->pipe);
     if (rc != 0 || ctl->conn_count >= ctl->limits.connections_max ||
@@ -458,7 +458,7 @@ rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl o
     ctl->on_call = on_call;
     ctl->user = user;
     rc = uv_pipe_init(rt__loop_uv(loop), &ctl->listener, 0);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     ctl->listener.data = ctl;
     err = bind_socket(ctl, path);
     if (err != RT_OK) {

@@ -441,7 +441,7 @@ rt_http_new(rt_loop *loop, rt_http_config config)
     CURLMcode rc = CURLM_OK;
     CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
 
-    RT_ASSERT(started == CURLE_OK);
+    RT_MUST_HAVE(started == CURLE_OK);
     RT_ASSERT(config.inflight_max > 0);
     http->magic = HTTP_MAGIC;
     http->config = config;
@@ -449,7 +449,7 @@ rt_http_new(rt_loop *loop, rt_http_config config)
     (void)uv_timer_init(http->uv, &http->timer); // always 0
     http->timer.data = http;
     http->multi = curl_multi_init();
-    RT_ASSERT(http->multi != NULL);
+    RT_MUST_HAVE(http->multi != NULL);
     rc |= curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     rc |= curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
     rc |= curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -458,7 +458,7 @@ rt_http_new(rt_loop *loop, rt_http_config config)
     rc |= curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_IDLE_MAX);
     rc |= curl_multi_setopt(http->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
                             (long)config.inflight_max);
-    RT_ASSERT(rc == CURLM_OK);
+    RT_MUST_HAVE(rc == CURLM_OK);
     rt__loop_own(loop, &http->owned, http_fini, http);
     return http;
 }

@@ -8,6 +8,15 @@
 
 struct uv_loop_s;
 
+// RT__SURE stops the process when a library call failed that only missing memory lets fail.
+#define RT__SURE(rc, no_memory, library)                                                           \
+    do {                                                                                           \
+        if (RT_UNLIKELY((rc) == (no_memory))) {                                                    \
+            rt_out_of_memory(library);                                                             \
+        }                                                                                          \
+        RT_ASSERT((rc) == 0);                                                                      \
+    } while (0)
+
 // Something that lives on a loop and is let go with it, in reverse order of rt__loop_own.
 typedef struct rt__owned {
     struct rt__owned *prev;

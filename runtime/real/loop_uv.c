@@ -102,13 +102,13 @@ rt_loop_new(void)
     loop->owned.prev = &loop->owned;
     loop->owned.next = &loop->owned;
     rc = uv_loop_init(&loop->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     rc = uv_prepare_init(&loop->uv, &loop->prepare);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     loop->prepare.data = loop;
     // The prepare handle also keeps uv_run from returning while nothing else is active.
     rc = uv_prepare_start(&loop->prepare, on_prepare);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     return loop;
 }
 
@@ -149,7 +149,7 @@ rt_loop_free(rt_loop *loop)
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0) {
     }
     rc = uv_loop_close(&loop->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     loop->magic = 0;
     rt_free(loop);
 }
@@ -213,10 +213,10 @@ rt_loop_on_signal(rt_loop *loop, int signo, void (*on_signal)(void *user, int si
     sig->on_signal = on_signal;
     sig->user = user;
     rc = uv_signal_init(&loop->uv, &sig->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     sig->uv.data = sig;
     rc = uv_signal_start(&sig->uv, on_uv_signal, signo);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     rt__loop_own(loop, &sig->owned, signal_fini, sig);
 }
 
@@ -288,7 +288,7 @@ rt_timer_new(rt_loop *loop, void (*on_timer)(void *user), void *user)
     timer->on_timer = on_timer;
     timer->user = user;
     rc = uv_timer_init(&loop->uv, &timer->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     timer->uv.data = timer;
     rt__loop_own(loop, &timer->owned, timer_fini, timer);
     return timer;
@@ -307,7 +307,7 @@ rt_timer_start(rt_timer *timer, int64_t delay_ms, int64_t repeat_ms)
     rc = uv_timer_start(&timer->uv, on_uv_timer,
                         (uint64_t)RT_MAX(delay_ms, (int64_t)TIMER_DELAY_MIN_MS),
                         (uint64_t)repeat_ms);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
 }
 
 void
@@ -363,7 +363,7 @@ rt_wake_new(rt_loop *loop, void (*on_wake)(void *user), void *user)
     wake->on_wake = on_wake;
     wake->user = user;
     rc = uv_async_init(&loop->uv, &wake->uv, on_uv_async);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     wake->uv.data = wake;
     rt__loop_own(loop, &wake->owned, wake_fini, wake);
     return wake;
@@ -376,7 +376,7 @@ rt_wake_send(rt_wake *wake)
 
     RT_CHECK(wake, WAKE_MAGIC);
     rc = uv_async_send(&wake->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
 }
 
 void
@@ -410,7 +410,7 @@ rt_thread_start(const char *name, void (*fn)(void *user), void *user)
     thread->fn = fn;
     thread->user = user;
     rc = uv_thread_create(&thread->uv, thread_main, thread);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     return thread;
 }
 
@@ -421,6 +421,6 @@ rt_thread_join(rt_thread *thread)
 
     RT_ASSERT(thread != NULL);
     rc = uv_thread_join(&thread->uv);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, UV_ENOMEM, "libuv");
     rt_free(thread);
 }

@@ -105,9 +105,9 @@ open_slot(rt_client *client, uint32_t index)
     slot = &client->slots[index];
     if (!slot->open) {
         rc = nng_ctx_open(&slot->ctx, client->socket);
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
         rc = nng_aio_alloc(&slot->aio, NULL, NULL);
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
         slot->open = true;
     }
     nng_aio_set_timeout(slot->aio, (nng_duration)client->timeout_ms);
@@ -210,7 +210,7 @@ rt_sub_dial(const char *url, rt_str topic, rt_sub **ret_sub)
         return err;
     }
     rc = nng_aio_alloc(&sub->aio, NULL, NULL);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, NNG_ENOMEM, "nng");
     *ret_sub = sub;
     return RT_OK;
 }

@@ -165,7 +165,7 @@ rt__inbox_new(rt_loop *loop, const struct nng_socket_s *socket, rt_net_limits li
         inbox->free_parcels = &inbox->parcels[i - 1];
     }
     rc = nng_aio_alloc(&inbox->aio, on_received, inbox);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, NNG_ENOMEM, "nng");
     nng_aio_set_timeout(inbox->aio, NNG_DURATION_INFINITE);
     rt__doorbell_init(&inbox->bell, loop, on_ring, inbox);
     return inbox;

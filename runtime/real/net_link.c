@@ -258,7 +258,7 @@ open_link(rt_loop *loop, const char *url, rt_net_limits limits, rt_link_events e
     rc = pthread_mutex_init(&link->lock, NULL);
     RT_ASSERT(rc == 0);
     rc = nng_aio_alloc(&link->send_aio, on_sent, link);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, NNG_ENOMEM, "nng");
     nng_aio_set_timeout(link->send_aio, NNG_DURATION_INFINITE);
     err = open_socket(link);
     if (err == RT_OK) { // the inbox must be there before the first pipe callback

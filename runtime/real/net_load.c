@@ -120,9 +120,9 @@ rt_load_dial(const char *url, uint32_t slots, rt_on_load_reply on_reply, void *u
         slot->load = load;
         slot->index = i;
         rc = nng_ctx_open(&slot->ctx, load->socket);
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
         rc = nng_aio_alloc(&slot->aio, on_aio, slot);
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
         nng_aio_set_timeout(slot->aio, NNG_DURATION_INFINITE);
     }
     *ret_load = load;
@@ -139,7 +139,7 @@ rt_load_send(rt_load *load, uint32_t index, rt_bytes body)
     load_slot *slot = &load->slots[index];
     RT_ASSERT(slot->aio != NULL && slot->state == FREE);
     int rc = nng_msg_alloc(&msg, body.len);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, NNG_ENOMEM, "nng");
     if (body.len > 0) {
         memcpy(nng_msg_body(msg), body.ptr, body.len);
     }

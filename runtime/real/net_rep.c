@@ -171,11 +171,11 @@ start_contexts(rt_rep *rep)
         rt_request *request = &rep->requests[i];
         int rc = nng_ctx_open(&request->ctx, rep->socket);
 
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
         request->magic = REQUEST_MAGIC;
         request->rep = rep;
         rc = nng_aio_alloc(&request->aio, on_aio, request);
-        RT_ASSERT(rc == 0);
+        RT__SURE(rc, NNG_ENOMEM, "nng");
     }
     for (uint32_t i = 0; i < rep->request_count; i++) {
         receive(&rep->requests[i]);
@@ -227,7 +227,7 @@ rt_request_reply(rt_request *request, rt_bytes reply)
     RT_CHECK(request, REQUEST_MAGIC);
     RT_ASSERT(request->state == OUT);
     rc = nng_msg_alloc(&msg, reply.len);
-    RT_ASSERT(rc == 0);
+    RT__SURE(rc, NNG_ENOMEM, "nng");
     if (reply.len > 0) {
         memcpy(nng_msg_body(msg), reply.ptr, reply.len);
     }

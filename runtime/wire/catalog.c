@@ -241,7 +241,7 @@ rt_catalog_hash(const rt_catalog *catalog)
     for (uint16_t i = 0; i < catalog->count; i++) {
         write_type(&w, catalog->types[i]);
     }
-    RT_ASSERT(!w.failed);
+    RT_MUST_HAVE(!w.failed);
     hash = rt_hash64(rt_mpw_view(&w), 0);
     rt_mpw_fini(&w);
     return hash;
@@ -253,7 +253,7 @@ take(loader *load, size_t bytes)
 {
     void *ptr = rt_arena_alloc(load->arena, bytes);
 
-    RT_ASSERT(ptr != NULL);
+    RT_MUST_HAVE(ptr != NULL);
     return ptr;
 }
 
@@ -262,7 +262,7 @@ keep(loader *load, rt_str text)
 {
     rt_str copy = rt_arena_str(load->arena, text);
 
-    RT_ASSERT(copy.ptr != NULL);
+    RT_MUST_HAVE(copy.ptr != NULL);
     return copy;
 }
 

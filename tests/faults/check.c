@@ -300,11 +300,28 @@ check_whole(checking *c, rt_bytes list)
     return err == RT_OK ? check_fold(c, dir, br_state_hash(run.brain->state), &part.hash) : err;
 }
 
+// Nothing that was asked of the machine here is damage: a store set aside as damaged is a lie about
+// it, and would hide that a file was not written well.
+static rt_err
+check_nothing_aside(const checking *c)
+{
+    char dir[1024];
+    uint64_t count = 0;
+
+    (void)snprintf(dir, sizeof(dir), "%s/state", c->config.data_dir);
+    count = rt_kv_aside_count(dir);
+    for (size_t h = 0; h < c->s->host_count; h++) {
+        count += rt_kv_aside_count(settings_host_dir(c->s, &c->s->hosts[h]));
+    }
+    return count == 0 ? RT_OK : rt_fail(RT_ECORRUPT, "a store was taken for damaged");
+}
+
 rt_err
 check_data(settings *s, const promises *known, rt_bytes list, bool whole,
            check_figures *ret_figures)
 {
     checking *c = rt_new(checking);
+    rt_err err = RT_OK;
 
     *ret_figures = (check_figures){0};
     c->s = s;
@@ -316,5 +333,6 @@ check_data(settings *s, const promises *known, rt_bytes list, bool whole,
     c->config.publish_url = NULL;
     c->config.control_path = NULL;
     RT_ASSERT(s->host_count == 1); // the default: all agents in one host
-    return whole ? check_whole(c, list) : check_opened(c, list);
+    err = whole ? check_whole(c, list) : check_opened(c, list);
+    return err == RT_OK ? check_nothing_aside(c) : err;
 }

@@ -363,4 +363,4 @@ class Life:
     @staticmethod
     def names_error(log):
         """Whether it said why it ended."""
-        return any(word in log for word in ("braind: ", "event=brain-failed", "event=agents-not-started"))
+        return any(word in log for word in ("braind: ", "event=brain-failed", "event=agents-not-started", "event=host-"))

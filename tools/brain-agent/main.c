@@ -45,6 +45,15 @@ on_signal(void *user, int signo)
     rt_loop_stop(p->loop);
 }
 
+static void
+on_failed(void *user, rt_err err)
+{
+    program *p = user;
+    (void)err; // the host has logged it
+    p->code = EXIT_FAILED;
+    rt_loop_stop(p->loop);
+}
+
 static const settings_host *
 find_host(const settings *s, const char *name)
 {
@@ -86,6 +95,8 @@ run(program *p, settings *s, const settings_host *host)
         return err;
     }
     br_host_config config = settings_host_config(s, host);
+    config.on_failed = on_failed;
+    config.failed_user = p;
     p->loop = rt_loop_new();
     err = br_host_new(p->loop, &config, &p->host);
     if (err == RT_OK) {

@@ -73,11 +73,21 @@ on_hosts_stop(void *user)
     rt_loop_stop(inside->loop);
 }
 
+static void
+on_host_failed(void *user, rt_err err)
+{
+    inside_hosts *inside = user;
+    inside->err = err;
+    rt_wake_send(inside->brain_wake);
+}
+
 static rt_err
 start_host(inside_hosts *inside, const settings_host *host)
 {
     br_host_config config = settings_host_config(inside->settings, host);
     config.journal_first_seq = inside->journal_first_seq;
+    config.on_failed = on_host_failed;
+    config.failed_user = inside;
     return br_host_new(inside->loop, &config, &inside->hosts[inside->count]);
 }
 
@@ -334,6 +344,9 @@ main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     umask(0077);
     rt_err err = settings_load(&flags, &d->settings);
+    if (err == RT_OK && rt_alloc_refused() > 0) {
+        err = rt_fail(RT_ENOMEM, "memory was missing for the configuration");
+    }
     if (err == RT_OK && d->settings.playbook_dir != NULL &&
         !rt_file_exists(d->settings.playbook_dir)) {
         err = rt_fail(RT_ENOTFOUND, "playbooks.dir: there is no %s", d->settings.playbook_dir);
@@ -348,7 +361,7 @@ main(int argc, char **argv)
         fprintf(stderr, "braind: %s%s%s\n", rt_err_text(err),
                 rt_diag_errors(d->settings.diag) > 0 ? "" : ": ",
                 rt_diag_errors(d->settings.diag) > 0 ? "" : rt_err_detail());
-        return EXIT_CONFIG;
+        return err == RT_ENOMEM ? EXIT_NOT_NOW : EXIT_CONFIG;
     }
     if (check) {
         puts("configuration, pack and playbooks are fine");
