@@ -73,6 +73,7 @@ draw_life(world *w)
     d->paced = rt_rng_chance(&w->rng, 0.65);
     d->small_journal = !d->paced && rt_rng_chance(&w->rng, 0.12);
     d->peaceful = rt_rng_chance(&w->rng, 0.15);
+    d->rots = !d->peaceful && rt_rng_chance(&w->rng, 0.2);
     d->ids_marked = rt_rng_chance(&w->rng, 0.5);
     d->poison_every =
         d->peaceful || rt_rng_chance(&w->rng, 0.6) ? 0 : (uint64_t)world_between(w, 5, 80);

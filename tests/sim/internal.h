@@ -29,6 +29,7 @@ typedef struct world_draw {
     bool small_journal; // its beginning is recycled
     bool peaceful;      // nothing is struck
     bool ids_marked;
+    bool rots; // bits on the disk change
     uint64_t poison_every; // of orders, for an agent that cannot take them; 0: no such agent
     bool has_pull; // the unacknowledged door is open
     double hostile;
@@ -75,6 +76,7 @@ typedef struct world {
     rt_timer *mend;          // when block, full disk and halt end
     bool struck;             // one of them holds
     bool resuming;
+    bool rotten; // the journal was damaged
     bool calm;
     uint64_t next_strike; // at this many happenings
     uint32_t strikes;
@@ -95,6 +97,9 @@ extern const br_tenant_config world_tenants[TENANTS];
 void world_say(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
 // world_violated notes what did not hold; the first counts and ends the life.
 void world_violated(world *w, const char *fmt, ...) RT_PRINTF(2, 3);
+// world_detected ends the life as one whose damage was found and named in `detail` (NULL: in a log
+// line); false when nothing was damaged.
+bool world_detected(world *w, rt_err err, const char *detail);
 
 // --- draw.c ---
 // world_between draws from low..high; world_span how long something lasts, up to the life's span.
@@ -130,6 +135,12 @@ void world_mend(world *w);
 void world_ask_door(world *w);
 void world_hang_up(world *w, bool all);
 void world_forget_asks(world *w);
+
+// --- rot.c ---
+// world_rot changes a bit of journal or store, and the brain's process starts again.
+void world_rot(world *w);
+// world_rot_at_rest changes a bit of the journal of a life that is over, which must be noticed.
+void world_rot_at_rest(world *w);
 
 // --- watch.c ---
 // world_watch looks at what must hold after every step.

@@ -14,6 +14,9 @@ world_start_host(world *w, world_host *h)
     rt_err err = RT_OK;
 
     h->loop = rt_loop_new();
+    // as braind tells the host in it; one outside asks the brain
+    h->config.journal_first_seq =
+        h->is_outside || w->brain == NULL ? 0 : br_brain_journal(w->brain).first_seq;
     err = br_host_new(h->loop, &h->config, &h->host);
     if (err != RT_OK) {
         world_violated(w, "the host does not start: %s: %s", rt_err_name(err), rt_err_detail());
@@ -81,7 +84,7 @@ try_start(world *w)
     if (err == RT_ECRASH || (err == RT_EIO && rt_rng_chance(&w->rng, 0.5))) {
         sim_disk_crash(&w->rng);
         end_hosts(w, true);
-    } else if (err != RT_ENOSPC && err != RT_EIO) {
+    } else if (err != RT_ENOSPC && err != RT_EIO && !world_detected(w, err, rt_err_detail())) {
         world_violated(w, "the brain does not start: %s: %s", rt_err_name(err), rt_err_detail());
     }
 }
@@ -90,10 +93,14 @@ void
 world_start(world *w)
 {
     rt_timer_stop(w->back); // it may have died twice
-    for (int i = 0; i < START_ATTEMPTS && w->brain == NULL && w->result->held; i++) {
+    for (int i = 0;
+         i < START_ATTEMPTS && w->brain == NULL && w->result->held && !w->result->detected; i++) {
         try_start(w);
     }
     w->life++;
+    if (w->result->detected) {
+        return;
+    }
     if (w->brain == NULL) {
         world_violated(w, "the brain does not start at all");
     }

@@ -268,7 +268,9 @@ world_strike(world *w)
     bool was_struck = w->struck;
     uint64_t gap = rt_rng_chance(&w->rng, 0.3) ? 40 : w->draw.gap_max;
 
-    if (stalled && rt_rng_chance(&w->rng, 0.5)) {
+    if (w->draw.rots && rt_rng_chance(&w->rng, 0.3)) {
+        world_rot(w);
+    } else if (stalled && rt_rng_chance(&w->rng, 0.5)) {
         strike_link(w); // what waits for the disk must not count twice
     } else {
         all[rt_rng_below(&w->rng, RT_COUNT(all))](w);

@@ -73,7 +73,28 @@ world_violated(world *w, const char *fmt, ...)
     }
 }
 
+bool
+world_detected(world *w, rt_err err, const char *detail)
+{
+    if (!w->rotten || err != RT_ECORRUPT) {
+        return false;
+    }
+    if (detail != NULL && strstr(detail, JOURNAL_DIR) == NULL) {
+        world_violated(w, "damage to the journal is not named: %s", detail);
+    }
+    world_say(w, "damage was detected%s%s", detail != NULL ? ": " : "",
+              detail != NULL ? detail : "");
+    w->result->detected = true;
+    return true;
+}
+
 // --- driving ----------------------------------------------------------------------------------
+
+static bool
+is_going_on(const world *w)
+{
+    return w->result->held && !w->result->detected;
+}
 
 static bool
 is_done(const world *w)
@@ -93,6 +114,9 @@ bury(world *w)
     rt_err err = br_brain_failed(w->brain);
 
     world_say(w, "the brain gave up: %s", rt_err_name(err));
+    if (world_detected(w, err, NULL)) { // its log line says where
+        return;
+    }
     if (err != RT_ECRASH && err != RT_EIO) {
         world_violated(w, "the brain gave up: %s", rt_err_name(err));
     }
@@ -128,7 +152,7 @@ live(world *w)
 {
     int64_t until_ms = LIFE_MAX_MS + (w->draw.paced ? PRODUCER_DAY_MS : 0);
 
-    while (w->result->held && !is_done(w)) {
+    while (is_going_on(w) && !is_done(w)) {
         step(w);
         if (sim_now_ms() > until_ms) {
             world_violated(w, "the producers were not answered within half an hour");
@@ -187,7 +211,7 @@ come_to_rest(world *w)
     int64_t until_ms = sim_now_ms() + REST_MAX_MS +
                        (w->draw.poison_every > 0 ? QUARANTINES_MAX_MS : 0);
 
-    while (w->result->held && !at_rest(w)) {
+    while (is_going_on(w) && !at_rest(w)) {
         step(w);
         if (sim_now_ms() > until_ms) {
             say_restless(w);
@@ -273,6 +297,9 @@ check_replay(world *w, const char *when)
     if (err == RT_ESTALE && w->draw.small_journal) {
         w->result->recycled = true;
         return; // no beginning, no replay
+    }
+    if (world_detected(w, err, rt_err_detail())) {
+        return;
     }
     if (err != RT_OK) {
         world_violated(w, "%s: the journal cannot be replayed: %s: %s", when, rt_err_name(err),
@@ -443,7 +470,7 @@ crash_at_rest(world *w)
 
     world_die(w, rt_rng_chance(&w->rng, 0.5));
     come_to_rest(w);
-    if (!w->result->held || br_brain_state(w->brain)->applied_seq != seq + 1) {
+    if (!is_going_on(w) || br_brain_state(w->brain)->applied_seq != seq + 1) {
         return; // timers came due meanwhile
     }
     if (agents_hash(w) != agents) {
@@ -465,22 +492,25 @@ world_run(uint64_t seed, const br_pack *pack, const audit_pack *rules, bool told
     *w = (world){.seed = seed, .told = told, .pack = pack, .result = ret_result};
     open_world(w, rules);
     live(w);
-    if (ret_result->held) {
+    if (is_going_on(w)) {
         calm_down(w);
         come_to_rest(w);
     }
-    if (ret_result->held) {
+    if (is_going_on(w)) {
         check_replay(w, "at rest");
     }
-    if (ret_result->held) {
+    if (is_going_on(w)) {
         crash_at_rest(w);
     }
-    if (ret_result->held && rt_rng_chance(&w->rng, REPLAYED_TWICE)) {
+    if (is_going_on(w) && rt_rng_chance(&w->rng, REPLAYED_TWICE)) {
         check_replay(w, "after a last crash");
     }
-    if (ret_result->held) {
+    if (is_going_on(w)) {
         check_poison(w);
         books_check(w);
+    }
+    if (is_going_on(w) && w->draw.rots) {
+        world_rot_at_rest(w);
     }
     ret_result->trace_hash = sim_trace_hash();
     ret_result->happenings = sim_happenings();
