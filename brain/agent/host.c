@@ -235,6 +235,7 @@ send_hello(br_host *host)
         .catalog_hash = rt_catalog_hash(host->catalog),
         .agents = {(void *)(uintptr_t)infos, (uint32_t)count},
         .saved_seq = saved_seq(host),
+        .late = br_runner_late(host->runner),
     };
 
     rt_arena_reset(host->arena);

@@ -524,6 +524,31 @@ test_host_poison_record_is_reported_as_failure(void **state)
     CHECK_INT(answer_seq(last_answers(f)->answers, 0), 2);
 }
 
+static void
+test_host_that_comes_back_says_who_is_late(void **state)
+{
+    fixture *f = *state;
+
+    start_host(f, NULL);
+    crashes_left = 1;
+    send_batch(f, 1, 2, 0);
+    sim_advance_ms(5);
+    sim_net_cut(URL); // with what was said of it
+    while (f->hello_count < 2) {
+        sim_advance_ms(1);
+    }
+    CHECK_INT(f->hello.late.count, 0); // it has caught up meanwhile
+    crashes_left = 10; // enough for a quarantine
+    send_batch(f, 3, 9, 0);
+    sim_advance_ms(1000);
+    sim_net_cut(URL);
+    while (f->hello_count < 3) {
+        sim_advance_ms(1);
+    }
+    CHECK_INT(f->hello.late.count, 1);
+    CHECK_STR(*(const rt_str *)f->hello.late.items, "adder");
+}
+
 // Tells the host that a failure is a dead letter for good.
 static void
 settle(fixture *f, uint64_t upto, uint64_t number)
@@ -860,6 +885,7 @@ main(void)
         HOST_TEST(test_host_full_link_keeps_messages_in_order),
         HOST_TEST(test_host_names_late_agent_and_answers_for_it_later),
         HOST_TEST(test_host_poison_record_is_reported_as_failure),
+        HOST_TEST(test_host_that_comes_back_says_who_is_late),
         HOST_TEST(test_host_reports_a_failure_until_it_is_settled),
         HOST_TEST(test_host_sends_health_about_once_a_second),
         HOST_TEST(test_host_damaged_state_is_begun_anew_and_told),

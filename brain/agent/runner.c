@@ -525,21 +525,28 @@ br_runner_is_behind(const br_runner *runner)
 
 // --- answers and figures ---
 
-void
-br_runner_take(br_runner *runner, msg_answers *ret_answers)
+rt_msg_list
+br_runner_late(br_runner *runner)
 {
     uint32_t late = 0;
 
     RT_CHECK(runner, BR__RUNNER_MAGIC);
-    turn_page(runner); // a second take without a feed in between has nothing
-    br__said_view(said_of(runner), ret_answers);
-    runner->is_taken = true;
     for (size_t i = 0; runner->is_any_behind && i < runner->agent_count; i++) {
         if (is_behind(&runner->agents[i])) {
             runner->late[late++] = runner->agents[i].name;
         }
     }
-    ret_answers->late = (rt_msg_list){late > 0 ? runner->late : NULL, late};
+    return (rt_msg_list){late > 0 ? runner->late : NULL, late};
+}
+
+void
+br_runner_take(br_runner *runner, msg_answers *ret_answers)
+{
+    RT_CHECK(runner, BR__RUNNER_MAGIC);
+    turn_page(runner); // a second take without a feed in between has nothing
+    br__said_view(said_of(runner), ret_answers);
+    runner->is_taken = true;
+    ret_answers->late = br_runner_late(runner);
 }
 
 size_t

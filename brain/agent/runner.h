@@ -57,6 +57,8 @@ int64_t br_runner_poll(br_runner *runner, int64_t now_us);
 // agent order; what an agent says late may come for a record answered before. Take at least once in
 // 65,536 records.
 void br_runner_take(br_runner *runner, msg_answers *ret_answers);
+// br_runner_late names the agents that are behind; views as of br_runner_take.
+rt_msg_list br_runner_late(br_runner *runner);
 // br_runner_states fills health figures into `arena`.
 void br_runner_states(const br_runner *runner, rt_arena *arena, rt_msg_list *ret_states);
 // br_runner_is_behind tells whether any agent has yet to take a record it was given.

@@ -493,7 +493,8 @@ on_hello(br_host_link *host, rt_parcel *parcel, rt_mp *mp)
     host->settling_count = 0;
     // beside an agent that is behind there may be others, whose answers lie above applied_seq
     answers->msg = (msg_answers){.upto_seq = RT_MAX(hello.applied_seq, last_answer_seq(&hello)),
-                                 .answers = hello.answers};
+                                 .answers = hello.answers,
+                                 .late = hello.late};
     answers->from_seq = 0;
     host->answered = hello.applied_seq;
     host->saved = hello.saved_seq;

@@ -51,6 +51,7 @@ struct rt_catalog {
     uint32_t magic;
     uint16_t count;
     uint16_t arena_count;
+    uint64_t hash;
     const rt_event_type *types[RT_CATALOG_TYPES_MAX];
     rt_str names[RT_CATALOG_TYPES_MAX];
     uint16_t table[1 << TYPE_TABLE_BITS];
@@ -97,12 +98,15 @@ name_hash(rt_str name)
     return hash * factor;
 }
 
+static uint64_t hash_types(const rt_catalog *catalog);
+
 rt_catalog *
 rt_catalog_new(void)
 {
     rt_catalog *catalog = rt_new(rt_catalog);
 
     catalog->magic = CATALOG_MAGIC;
+    catalog->hash = hash_types(catalog);
     return catalog;
 }
 
@@ -228,14 +232,14 @@ write_type(rt_mpw *w, const rt_event_type *type)
     }
 }
 
-// What is hashed is what changes behaviour; docs and places in files are left out.
-uint64_t
-rt_catalog_hash(const rt_catalog *catalog)
+// What is hashed is what changes behaviour; docs and places in files are left out. It is asked for
+// whenever a host says hello, and must not need memory then.
+static uint64_t
+hash_types(const rt_catalog *catalog)
 {
     rt_mpw w;
     uint64_t hash = 0;
 
-    RT_CHECK(catalog, CATALOG_MAGIC);
     rt_mpw_init(&w, HASH_BYTES_MAX);
     rt_mpw_array(&w, catalog->count);
     for (uint16_t i = 0; i < catalog->count; i++) {
@@ -245,6 +249,13 @@ rt_catalog_hash(const rt_catalog *catalog)
     hash = rt_hash64(rt_mpw_view(&w), 0);
     rt_mpw_fini(&w);
     return hash;
+}
+
+uint64_t
+rt_catalog_hash(const rt_catalog *catalog)
+{
+    RT_CHECK(catalog, CATALOG_MAGIC);
+    return catalog->hash;
 }
 
 // The pieces of a load's result; the arena's limit is above what one file can ask for.
@@ -653,6 +664,7 @@ rt_catalog_load(rt_catalog *catalog, const char *file, rt_str text, rt_diag *dia
                       rt_diag_errors(diag) - errors_before);
     } else if (load.count > 0) {
         publish(&load);
+        catalog->hash = hash_types(catalog);
     }
     rt_arena_free(load.arena);
     return err;

@@ -76,7 +76,7 @@ draw_life(world *w)
     d->rots = !d->peaceful && rt_rng_chance(&w->rng, 0.2);
     d->ids_marked = rt_rng_chance(&w->rng, 0.5);
     d->poison_every =
-        d->peaceful || rt_rng_chance(&w->rng, 0.6) ? 0 : (uint64_t)world_between(w, 5, 80);
+        d->peaceful || rt_rng_chance(&w->rng, 0.72) ? 0 : (uint64_t)world_between(w, 5, 80);
     d->has_pull = rt_rng_chance(&w->rng, 0.5);
     d->hostile = rt_rng_chance(&w->rng, 0.5) ? 0.3 * rt_rng_f64(&w->rng) : 0;
     d->orders = d->paced           ? ORDERS_PACED

@@ -45,6 +45,7 @@ typedef struct world_host {
     rt_loop *loop;
     br_host *host;
     rt_timer *back;   // starts it again when it was killed
+    rt_err failed;    // it gave up
     bool is_outside; // a process of its own, which a brain that is killed leaves alone
 } world_host;
 
@@ -77,6 +78,8 @@ typedef struct world {
     bool struck;             // one of them holds
     bool resuming;
     bool rotten; // the journal was damaged
+    uint32_t starved; // steps of brain and hosts in which an allocation will fail
+    bool was_starved; // one of them did: all that runs notices, as memory is the machine's
     bool calm;
     uint64_t next_strike; // at this many happenings
     uint32_t strikes;

@@ -8,11 +8,22 @@
 
 #define START_ATTEMPTS 4
 
+static void
+on_host_failed(void *user, rt_err err)
+{
+    world_host *h = user;
+
+    h->failed = err; // it is buried after this step
+}
+
 void
 world_start_host(world *w, world_host *h)
 {
     rt_err err = RT_OK;
 
+    h->failed = RT_OK;
+    h->config.on_failed = on_host_failed;
+    h->config.failed_user = h;
     h->loop = rt_loop_new();
     // as braind tells the host in it; one outside asks the brain
     h->config.journal_first_seq =

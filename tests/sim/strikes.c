@@ -253,6 +253,14 @@ strike_link_garbage(world *w)
     }
 }
 
+// Memory runs short for some steps of brain and hosts.
+static void
+strike_memory(world *w)
+{
+    w->starved = (uint32_t)world_between(w, 1, 20);
+    world_say(w, "an allocation fails in each of the next %u steps", w->starved);
+}
+
 void
 world_strike(world *w)
 {
@@ -262,7 +270,7 @@ world_strike(world *w)
         strike_disk_full,  strike_halt,          strike_playbooks,  strike_wall,
         strike_halt,       strike_power_in_call, strike_wall_drift, strike_stall,
         strike_stall,      strike_reader,        strike_disk_error, strike_disk_error,
-        strike_disk_error, strike_link_garbage,
+        strike_disk_error, strike_link_garbage,  strike_memory,
     };
     bool stalled = w->brain != NULL && w->brain->commit_stalled;
     bool was_struck = w->struck;

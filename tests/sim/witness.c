@@ -1,3 +1,4 @@
+#include "runtime/base/alloc.h"
 #include "runtime/seam/file.h"
 #include "runtime/wire/json.h"
 #include "tests/sim/internal.h"
@@ -145,6 +146,7 @@ world_on_post(void *user, const rt_http_request *request, sim_http_answer *ret_a
     rt_str id = webhook_id(request);
     uint64_t life = w->life;
 
+    rt_alloc_fail_after(0); // this is the receiver's memory
     w->result->posts++;
     see_post(w, request->body);
     if (id.len == 0) {

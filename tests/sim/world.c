@@ -26,6 +26,7 @@
 #define STREAM_WORLD_TEST 200
 #define WALL_AFTER_EVENTS_MS ((int64_t)6 * 86400 * 1000)
 #define LINE_CAP 512
+#define STARVED_WITHIN 30 // allocations of a step
 #define REPLAYED_TWICE 0.25 // of the lives are replayed again after their last crash
 
 const char *
@@ -117,17 +118,70 @@ bury(world *w)
     if (world_detected(w, err, NULL)) { // its log line says where
         return;
     }
-    if (err != RT_ECRASH && err != RT_EIO) {
+    if (err != RT_ECRASH && err != RT_EIO && !w->was_starved) {
         world_violated(w, "the brain gave up: %s", rt_err_name(err));
     }
     // what a failed sync left in the page cache is there for the next start, or is not
     world_die(w, err == RT_ECRASH || rt_rng_chance(&w->rng, 0.5));
 }
 
+// A host that gives up ends its process, which is the brain's as well unless it is outside.
+static void
+bury_hosts(world *w)
+{
+    for (size_t i = 0; i < w->host_count; i++) {
+        world_host *h = &w->hosts[i];
+        rt_err err = h->failed;
+
+        if (h->host == NULL || err == RT_OK) {
+            continue;
+        }
+        world_say(w, "host %s gave up: %s", h->config.name, rt_err_name(err));
+        if (err != RT_EIO && !(w->was_starved && err == RT_ENOMEM)) {
+            world_violated(w, "host %s gave up: %s", h->config.name, rt_err_name(err));
+        }
+        h->failed = RT_OK;
+        if (h->is_outside) {
+            world_end_host(h);
+            rt_timer_start(h->back, world_span(w), 0);
+        } else {
+            world_die(w, false);
+        }
+    }
+}
+
+static bool
+is_watched_loop(const world *w, const rt_loop *loop)
+{
+    bool found = loop != NULL && loop == w->brain_loop;
+
+    for (size_t i = 0; i < w->host_count && loop != NULL; i++) {
+        found = found || loop == w->hosts[i].loop;
+    }
+    return found;
+}
+
+// Lets the n-th allocation of this step fail, when it is one of the brain or of a host.
+static void
+starve(world *w)
+{
+    if (w->starved > 0 && is_watched_loop(w, sim_next_loop())) {
+        w->starved--;
+        w->was_starved = true;
+        w->result->faults[FAULT_ALLOC]++;
+        rt_alloc_fail_after((uint64_t)world_between(w, 1, STARVED_WITHIN));
+    }
+}
+
 static void
 step(world *w)
 {
-    if (!sim__step()) {
+    bool moved = false;
+
+    starve(w);
+    moved = sim__step();
+    rt_alloc_fail_after(0);
+    if (!moved) {
         world_violated(w, "the world stands still");
         return;
     }
@@ -135,6 +189,7 @@ step(world *w)
     if (w->brain != NULL && br_brain_failed(w->brain) != RT_OK) {
         bury(w);
     }
+    bury_hosts(w);
     if (w->strikes == 0) {
         return;
     }
@@ -225,6 +280,7 @@ calm_down(world *w)
     world_say(w, "calm");
     w->calm = true;
     w->strikes = 0;
+    w->starved = 0;
     sim_net_set_faults((sim_net_faults){.delay_min_us = 20, .delay_max_us = 500});
     w->drift_until_ms = 0;
     world_mend_disk();
