@@ -45,7 +45,7 @@ static const char *const hostile_texts[] = {
     "true || data.value > 0 ? event.subject : 'x'; size(\"\")",
     "kind: playbook\nwhen: true\ndo:\n  - action: open_case\n--- !!map\n&a [*a, *a]",
     "{\"type\": \"order.cancelled\", \"data\": {\"reason\": null}}]}",
-    "\xe2\x80\xae" "desrever \xef\xbb\xbf\xef\xbf\xbf\xf0\x9f\x92\xa5\xcc\x81\xcc\x81",
+    "\xe2\x80\xae reversed \xef\xbb\xbf\xef\xbf\xbf\xf0\x9f\x92\xa5\xcc\x81\xcc\x81",
     "alpha beta gamma delta system tenant=beta decisions.beta",
     "$(reboot) `id` ; rm -rf / | cat ../../../etc/passwd \\\\host\\share",
     "<script>alert(1)</script>' OR '1'='1",
