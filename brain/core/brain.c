@@ -38,6 +38,9 @@ br__fail(br_brain *brain, rt_err err, const char *what)
     if (brain->failed != RT_OK) {
         return;
     }
+    if (rt_alloc_refused() != brain->refused) {
+        err = RT_ENOMEM; // whatever it looks like to who met it
+    }
     brain->failed = err;
     rt_log_error("brain-failed", "what=\"%s\" error=%s detail=\"%s\"", what, rt_err_name(err),
                  rt_err_detail());

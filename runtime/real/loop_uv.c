@@ -410,6 +410,7 @@ rt_thread_start(const char *name, void (*fn)(void *user), void *user)
     thread->fn = fn;
     thread->user = user;
     rc = uv_thread_create(&thread->uv, thread_main, thread);
+    rc = rc == UV_EAGAIN ? UV_ENOMEM : rc; // what pthread_create says of a missing stack
     RT__SURE(rc, UV_ENOMEM, "libuv");
     return thread;
 }
