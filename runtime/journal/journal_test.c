@@ -313,6 +313,32 @@ test_journal_adopts_or_replaces_a_left_over_spare(void **state)
 }
 
 static void
+test_journal_reopened_keeps_a_whole_spare_and_no_other(void **state)
+{
+    static const uint64_t sizes[] = {MIB, MIB - 1, MIB + 1};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(sizes); i++) {
+        bool is_whole = sizes[i] == MIB;
+        rt_file *file = NULL;
+        rt_journal *journal = NULL;
+
+        sim_disk_reset();
+        rt_journal_close(open_journal(64 * MIB));
+        CHECK_OK(rt_file_open(JOURNAL_DIR "/spare.tmp", RT_FILE_WRITE, &file));
+        CHECK_OK(rt_file_fill(file, sizes[i]));
+        rt_file_close(file);
+        sim_disk_fail_next(SIM_DISK_SIZE, 1, RT_EIO);
+        CHECK_ERR(reopen(&journal), RT_EIO);
+        CHECK_TRUE(rt_file_exists(JOURNAL_DIR "/spare.tmp"));
+        journal = open_journal(64 * MIB);
+        CHECK_U64(rt_journal_info_get(journal).bytes, is_whole ? 2 * MIB : MIB);
+        CHECK_INT(rt_file_exists(JOURNAL_DIR "/spare.tmp"), is_whole);
+        rt_journal_close(journal);
+    }
+}
+
+static void
 test_journal_of_many_segments_keeps_them_all(void **state)
 {
     rt_journal *journal = open_journal(64 * MIB);
@@ -971,6 +997,7 @@ main(void)
         TEST(test_journal_failed_disk_poisons_it),
         TEST(test_journal_adopts_or_replaces_a_left_over_spare),
         TEST(test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on),
+        TEST(test_journal_reopened_keeps_a_whole_spare_and_no_other),
         TEST(test_journal_of_many_segments_keeps_them_all),
         TEST(test_journal_full_to_the_last_byte_takes_no_empty_record),
         TEST(test_journal_does_not_recycle_segments_of_another_size),

@@ -276,10 +276,26 @@ class Source:
                     if self.tokens[at].text == "[" and self.tokens[at + 1].kind in ("num", "id") \
                             and "=" not in [t.text for t in self.tokens[first:at]]:
                         skipped.update(range(at, self._match(at) + 1))
+                skipped.update(self._dead_value(first, behind, end))
         for at in range(start, end - 2):
             if [t.text for t in self.tokens[at:at + 3]] == ["{", "0", "}"]:
                 skipped.add(at + 1)
         return skipped
+
+    def _dead_value(self, first, behind, end):
+        """Of `type name = number;` the number, when the next thing that happens to the name, in the
+        same block, is that it gets another value."""
+        words = self.tokens[first:behind]
+        if len(words) < 5 or words[-3].text != "=" or words[-2].kind != "num":
+            return []
+        depth = 0
+        for at in range(behind, end):
+            depth += {"{": 1, "}": -1}.get(self.tokens[at].text, 0)
+            if self.tokens[at].text == words[-4].text:
+                is_set = depth == 0 and self.tokens[at + 1].text == "=" and \
+                    self.tokens[at - 1].text in (";", "{", "}")
+                return [behind - 2] if is_set else []
+        return []
 
     def _of_statement(self, function, kind, first, behind, is_last):
         words = [t.text for t in self.tokens[first:behind]]

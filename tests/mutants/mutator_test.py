@@ -21,8 +21,11 @@ check(const row *r, size_t count)
     char text[32];
     rt_row list[ROWS_MAX] = {0};
     rt_err err = RT_OK;
+    size_t later = 5;
+    size_t seldom = 6;
 
     (void)r;
+    later = count;
     RT_ASSERT(count <= ROWS_MAX);
     if (count > ROWS_MAX && r->len + 1 < count) {
         return rt_fail(RT_ELIMIT, "more than %d", ROWS_MAX);
@@ -30,6 +33,7 @@ check(const row *r, size_t count)
     for (size_t i = 0; i < count; i++) {
         err = r->fn(r, text);
         if (err != RT_OK) {
+            seldom = later;
             break;
         }
     }
@@ -99,6 +103,11 @@ class MutatorTest(unittest.TestCase):
             self.assertNotIn("text[32]", mutant.before)
             self.assertNotIn("list[ROWS_MAX]", mutant.before)
 
+    def test_value_that_is_overwritten_is_left_alone(self):
+        changed = [before for before, _ in self.made("off-by-one")]
+        self.assertNotIn("size_t later = 5;", changed)
+        self.assertIn("size_t seldom = 6;", changed)
+
     def test_comparisons_change_by_one_and_to_their_opposite(self):
         head = "if (count > ROWS_MAX && r->len + 1 < count) {"
         self.assertIn((head, head.replace("> ROWS", ">= ROWS")), self.made("boundary"))
@@ -128,7 +137,8 @@ class MutatorTest(unittest.TestCase):
 
     def test_statements_are_left_out_and_declarations_are_not(self):
         self.assertEqual([before for before, _ in self.made("remove")],
-                         ["err = r->fn(r, text);", "break;", "*list = (rt_row){.a = -1};"])
+                         ["later = count;", "err = r->fn(r, text);", "seldom = later;", "break;",
+                          "*list = (rt_row){.a = -1};"])
 
     def test_returns_lie_or_are_left_out(self):
         first = 'return rt_fail(RT_ELIMIT, "more than %d", ROWS_MAX);'

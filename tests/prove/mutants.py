@@ -37,7 +37,6 @@ MEMORY_MAX_KB = 6 * 1024 * 1024  # of a mutant that asks for memory for ever
 PATIENCE_S = 10                  # on top of PATIENCE_TIMES what it takes without a mistake
 PATIENCE_TIMES = 10
 TEST_FAILED = b"[  FAILED  ]"    # how cmocka tells
-SEEDS_SANITIZED = {"CEREBRO_SEED": "7"}  # the sanitized journal test plays this one life only
 
 DECIDE = "brain_decide_"
 CORE = "brain_core_"
@@ -49,12 +48,13 @@ THROTTLES = "apply_throttle|br_state_throttled"
 
 class Part:
     """A promise of ours and where it is kept: (file, functions) pairs, and the tests that know it,
-    the nearest first."""
+    the nearest first; the one that is run with sanitizers is the nearest, if no other is named."""
 
-    def __init__(self, name, places, tests):
+    def __init__(self, name, places, tests, sanitized=None):
         self.name = name
         self.places = places
         self.tests = [test + "_test" for test in tests]
+        self.sanitized = sanitized + "_test" if sanitized else self.tests[0]
 
     def mutants(self):
         """All mutants of its places."""
@@ -89,7 +89,8 @@ PARTS = (
          [CORE + "state", CORE + "decide", CORE + "recover"]),
     Part("recovery", [("brain/core/recover.c", ".*")], [CORE + "recover"]),
     Part("journal", [("runtime/journal/journal.c", ".*")],
-         [JOURNAL + "journal", JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "reader"]),
+         [JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "reader", JOURNAL + "journal"],
+         sanitized=JOURNAL + "reader"),
     Part("segment", [("runtime/journal/segment.c", ".*")],
          [JOURNAL + "segment", JOURNAL + "mark", JOURNAL + "reader", JOURNAL + "journal"]),
     Part("mark", [("runtime/journal/mark.c", ".*")],
@@ -223,12 +224,11 @@ class Bench:
 class Trial:
     """One program to run with a mutant in it."""
 
-    def __init__(self, bench, program, kind, args=(), env=()):
+    def __init__(self, bench, program, kind, args=()):
         self.bench = bench
         self.program = program
         self.kind = kind
         self.args = list(args)
-        self.env = dict(env)
         self.limit_s = None
 
     def run(self, program, timeout):
@@ -237,7 +237,7 @@ class Trial:
         guard = "ulimit -c 0; "
         if not self.bench.path.endswith("asan"):
             guard += "ulimit -v %d; " % MEMORY_MAX_KB  # shadow memory needs more
-        env = {**os.environ, **self.env, "ASAN_OPTIONS": "hard_rss_limit_mb=4096"}
+        env = {**os.environ, "ASAN_OPTIONS": "hard_rss_limit_mb=4096"}
         process = subprocess.Popen(["sh", "-c", guard + 'exec "$@"', "sh", program, *self.args],
                                    cwd=SOURCE, env=env, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT)
@@ -272,14 +272,14 @@ class Laboratory:
     def __init__(self, p, parts):
         self.p = p
         tests = sorted({test for part in parts for test in part.tests})
-        nearest = sorted({part.tests[0] for part in parts})
+        sanitized = sorted({part.sanitized for part in parts})
         sim = "tests/sim/sim"
         self._plain = Bench(p, BUILD, COMMON, [*("tests/" + test for test in tests), sim])
         self._sanitized = Bench(p, BUILD_SANITIZED, SANITIZED,
-                                ["tests/" + test for test in nearest])
+                                ["tests/" + test for test in sanitized])
         self._trials = {test: Trial(self._plain, "tests/" + test, "unit") for test in tests}
-        self._strict = {test: Trial(self._sanitized, "tests/" + test, "sanitized",
-                                    env=SEEDS_SANITIZED) for test in nearest}
+        self._strict = {test: Trial(self._sanitized, "tests/" + test, "sanitized")
+                        for test in sanitized}
         self._sim = Trial(self._plain, sim, "simulation",
                           ["--seed", str(p.options.seed_start), "--seeds", str(p.options.seeds)])
         self._scratch = p.scratch()
@@ -297,9 +297,9 @@ class Laboratory:
             trial.limit_s = PATIENCE_S + PATIENCE_TIMES * (self.p.elapsed - began)
 
     def _trials_of(self, part):
-        """Unit tests, the nearest first; the nearest again, sanitized; whole lives."""
-        return [*(self._trials[test] for test in part.tests), self._strict[part.tests[0]],
-                self._sim]
+        """Unit tests; whole lives; a unit test with sanitizers."""
+        return [*(self._trials[test] for test in part.tests), self._sim,
+                self._strict[part.sanitized]]
 
     def judge(self, item):
         """What noticed a mutant: 'unit', 'sanitized' or 'simulation', with '(time)' behind it when
