@@ -112,9 +112,9 @@ apply(fixture *f, uint64_t seq)
     br_state_apply_decision(f->state, &record, &f->out.decision);
 }
 
-// Makes one playbook live and consults it about the event.
+// Makes a set of playbooks live (taken) and consults it about the event.
 static void
-play(fixture *f, const char *text, uint64_t seq)
+play_set(fixture *f, br_playbooks *set, uint64_t seq)
 {
     rt_record record = {.seq = seq, .at_ms = STATE_KIT_NOON_MS, .kind = RT_RECORD_PLAYBOOKS};
     rt_event event = {.type = f->event.type,
@@ -124,13 +124,20 @@ play(fixture *f, const char *text, uint64_t seq)
     br_situation *situation = rt_new(br_situation);
     msg_consultation consultation;
 
-    br_state_apply_playbooks(f->state, &record, state_kit_playbook(f->pack, text, 7));
+    br_state_apply_playbooks(f->state, &record, set);
     br_state_situate(f->state, &event, STATE_KIT_NOON_MS, situation);
     CHECK_OK(br_playbooks_consult(f->state->playbooks, situation, f->arena, &consultation));
     rt_mpw_clear(&f->consultation);
     rt_msg_encode(&msg_consultation_def, &consultation, &f->consultation);
     f->event.consultation = rt_mpw_view(&f->consultation);
     rt_free(situation);
+}
+
+// The same with one playbook.
+static void
+play(fixture *f, const char *text, uint64_t seq)
+{
+    play_set(f, state_kit_playbook(f->pack, text, 7), seq);
 }
 
 #define PLAYBOOK "kind: playbook\nid: p\nevents: [delay.detected]\npriority: 60\n"
@@ -288,6 +295,39 @@ test_decide_throttled_playbook_proposes_nothing(void **state)
     f->hearing.now_ms += 5 * STATE_KIT_HOUR_MS;
     decide(f);
     CHECK_INT(f->out.decision.candidates.count, 2);
+}
+
+static void
+test_decide_each_playbook_has_a_throttle_of_its_own(void **state)
+{
+#define OF(id, per)                                                                                \
+    RT_STR("kind: playbook\nid: " id "\nevents: [delay.detected]\n"                               \
+           "throttle: {key: event.subject, per: " per "}\n"                                        \
+           "do:\n  - {action: open_case, target: \"order/" id "\"}\n")
+    const br_playbook_file files[] = {{RT_STR("a.yaml"), OF("a", "1h")},
+                                      {RT_STR("b.yaml"), OF("b", "6h")},
+                                      {RT_STR("c.yaml"), OF("c", "1h")}};
+    fixture *f = *state;
+    rt_diag *diag = rt_diag_new();
+    br_playbooks *set = NULL;
+
+    CHECK_OK(br_playbooks_compile(f->pack, files, RT_COUNT(files), 7, diag, &set));
+    play_set(f, set, 2);
+    decide(f);
+    CHECK_INT(f->out.decision.candidates.count, 3);
+    apply(f, 11);
+    f->event.seq = 12;
+    f->hearing.now_ms += 2 * STATE_KIT_HOUR_MS;
+    decide(f);
+    const msg_consulted *consulted = f->out.decision.consulted.items;
+
+    CHECK_INT(f->out.decision.candidates.count, 2);
+    for (uint32_t i = 0; i < f->out.decision.consulted.count; i++) {
+        bool is_b = rt_str_is(consulted[i].playbook, "b");
+
+        CHECK_STR(consulted[i].verdict, is_b ? "throttled" : "fired");
+    }
+    rt_diag_free(diag);
 }
 
 static void
@@ -609,6 +649,7 @@ main(void)
         TEST(test_decide_missing_agents_are_recorded),
         TEST(test_decide_playbook_stands_beside_agents),
         TEST(test_decide_throttled_playbook_proposes_nothing),
+        TEST(test_decide_each_playbook_has_a_throttle_of_its_own),
         TEST(test_decide_playbook_that_could_not_act_keeps_its_throttle),
         TEST(test_decide_shadow_playbook_never_wins),
         TEST(test_decide_verification_is_set_only_when_something_was_done),

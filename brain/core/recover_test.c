@@ -742,22 +742,31 @@ test_load_missing_directory_is_not_found(void **state)
 static void
 test_load_of_what_is_live_already_is_no_new_set(void **state)
 {
+    static const char *const paths[] = {BOOKS "/a.yaml", BOOKS "/b.yaml", BOOKS "/c.yaml"};
+    br_playbook_file files[RT_COUNT(paths)];
     fixture *f = *state;
+    br_playbooks *set = NULL;
 
     CHECK_OK(rt_dir_make(BOOKS));
-    write_book(BOOKS "/a.yaml", "a");
+    for (size_t i = 0; i < RT_COUNT(paths); i++) {
+        write_book(paths[i], i == 0 ? "a" : i == 1 ? "b" : "c");
+    }
     CHECK_OK(start_with(f, BOOKS));
-    CHECK_INT(books(f), 1);
-    const br_playbook_file file = br_playbooks_file(f->brain->next_playbooks, 0);
-    f->brain->state->meta.playbooks_hash = br_playbooks_hash(&file, 1);
-    br_playbooks *set = f->brain->next_playbooks;
+    CHECK_INT(books(f), RT_COUNT(paths));
+    for (size_t i = 0; i < RT_COUNT(paths); i++) {
+        files[i] = br_playbooks_file(f->brain->next_playbooks, i);
+    }
+    f->brain->state->meta.playbooks_hash = br_playbooks_hash(files, RT_COUNT(paths));
     CHECK_OK(br__load_playbooks(f->brain, f->diag, &set));
     CHECK_TRUE(set == NULL);
 
-    write_book(BOOKS "/a.yaml", "b");
-    CHECK_OK(br__load_playbooks(f->brain, f->diag, &set));
-    CHECK_STR(rt_str_of(set != NULL ? "new" : "same"), "new");
-    br_playbooks_free(set);
+    for (size_t i = 0; i < RT_COUNT(paths); i++) { // a change of any of them is one
+        write_book(paths[i], "changed");
+        CHECK_OK(br__load_playbooks(f->brain, f->diag, &set));
+        CHECK_TRUE(set != NULL);
+        br_playbooks_free(set);
+        write_book(paths[i], i == 0 ? "a" : i == 1 ? "b" : "c");
+    }
 }
 
 static void

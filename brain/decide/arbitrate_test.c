@@ -247,8 +247,28 @@ test_arbitrate_reason_cut_short_is_whole_characters(void **state)
 
         CHECK_STR(list[0].msg.verdict, "vetoed");
         CHECK_TRUE(list[0].msg.why.len >= BR_WHY_MAX - 3);
+        CHECK_TRUE(list[0].msg.why.len < BR_WHY_MAX); // its own bytes, with a NUL behind them
         CHECK_TRUE(rt_utf8_valid(list[0].msg.why));
     }
+}
+
+static void
+test_arbitrate_reasons_of_long_names_fill_their_room_and_no_more(void **state)
+{
+    char name[BR_WHY_MAX + 40];
+
+    (void)state;
+    memset(name, 'x', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    br_candidate list[] = {ask(name, &call, "order/1", 90), ask("b", &call, "order/1", 80),
+                           ask("c", NULL, "order/1", 70)};
+    list[2].msg.proposal.action = rt_str_of(name);
+    (void)br_arbitrate(list, 3, admit_all, NULL);
+
+    CHECK_STR(list[1].msg.verdict, "lost");
+    CHECK_INT(list[1].msg.why.len, BR_WHY_MAX - 1);
+    CHECK_STR(list[2].msg.verdict, "refused");
+    CHECK_INT(list[2].msg.why.len, BR_WHY_MAX - 1);
 }
 
 // --- any candidates in any order ----------------------------------------------------------------
@@ -371,6 +391,7 @@ main(void)
         cmocka_unit_test(test_arbitrate_takes_as_many_as_there_may_be),
         cmocka_unit_test(test_arbitrate_reason_cut_short_is_whole_characters),
         cmocka_unit_test(test_arbitrate_order_never_changes_verdicts),
+        cmocka_unit_test(test_arbitrate_reasons_of_long_names_fill_their_room_and_no_more),
     };
 
     return CHECK_RUN(tests);

@@ -172,6 +172,25 @@ test_dedup_numbered_events_take_no_place_in_the_window(void **state)
     CHECK_U64(seq, 7);
 }
 
+static void
+test_dedup_page_filled_to_its_end_comes_back(void **state)
+{
+    uint64_t seq;
+    char id[16];
+
+    (void)state;
+    restart(2 * CAPACITY);
+    for (unsigned i = 0; i < CAPACITY; i++) { // a page is as large as the smallest capacity
+        (void)snprintf(id, sizeof(id), "%u", i);
+        remember(event_of("/a", id, 1 + i, 100));
+    }
+    restart(2 * CAPACITY);
+    CHECK_TRUE(seen(event_of("/a", "0", 0, 0), 100, &seq));
+    CHECK_U64(seq, 1);
+    CHECK_TRUE(seen(event_of("/a", "127", 0, 0), 100, &seq));
+    CHECK_U64(seq, 128);
+}
+
 // The newest `capacity` events taken, looked through one by one.
 #define MODEL_MAX 512u
 #define IDS 400u
@@ -273,6 +292,7 @@ main(void)
         TEST(test_dedup_forgets_after_its_window),
         TEST(test_dedup_numbered_producer_is_exact_without_window),
         TEST(test_dedup_missing_page_is_corrupt),
+        TEST(test_dedup_page_filled_to_its_end_comes_back),
         TEST(test_dedup_agrees_with_a_model_over_restarts),
         TEST(test_dedup_numbered_events_take_no_place_in_the_window),
     };

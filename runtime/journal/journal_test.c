@@ -339,6 +339,32 @@ test_journal_reopened_keeps_a_whole_spare_and_no_other(void **state)
 }
 
 static void
+test_journal_spare_is_ready_when_three_quarters_are_used(void **state)
+{
+    static const size_t sizes[] = {1000, 20000, 100000, 130000};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(sizes); i++) {
+        rt_journal *journal = NULL;
+        uint64_t used = DATA_AT;
+
+        sim_disk_reset();
+        journal = open_journal(64 * MIB);
+        for (; used < MIB * 3 / 4; used += (sizes[i] + 28 + 7) / 8 * 8 + 64) {
+            CHECK_TRUE(sim_disk_used_bytes() <= 2 * MIB);
+            CHECK_TRUE(used < MIB / 2 || sim_disk_used_bytes() > MIB);
+            CHECK_TRUE(used > MIB / 2 || sim_disk_used_bytes() == MIB);
+            CHECK_U64(rt_journal_info_get(journal).bytes, sim_disk_used_bytes());
+            append_bytes(journal, sizes[i]);
+            CHECK_OK(rt_journal_commit(journal));
+        }
+        CHECK_U64(sim_disk_used_bytes(), 2 * MIB);
+        CHECK_U64(rt_journal_info_get(journal).bytes, 2 * MIB);
+        rt_journal_close(journal);
+    }
+}
+
+static void
 test_journal_of_many_segments_keeps_them_all(void **state)
 {
     rt_journal *journal = open_journal(64 * MIB);
@@ -425,6 +451,15 @@ test_journal_name_too_long_is_refused(void **state)
     CHECK_ERR(rt_journal_reader_open(dir, 0, &reader), RT_EINVAL);
     CHECK_ERR(rt_journal_verify(dir, &info), RT_EINVAL);
     CHECK_TRUE(journal == NULL && reader == NULL);
+    for (size_t i = 100; i < sizeof(dir); i += 100) {
+        dir[i] = '/';
+    }
+    dir[1024 - 32] = '\0'; // the longest
+    CHECK_OK(rt_journal_open(&config, &journal));
+    commit_pair(journal, "one");
+    rt_journal_close(journal);
+    CHECK_OK(rt_journal_verify(dir, &info));
+    CHECK_U64(info.last_seq, 2);
 }
 
 static void
@@ -644,6 +679,55 @@ test_journal_groups_of_unknown_durability_are_written_again_whatever_fails(void 
             CHECK_U64(last_seq_on_disk(), 4);
         }
     }
+}
+
+// Opening with the nth call of each kind failing: an error that nobody tells would make one succeed
+// before the calls are used up.
+static void
+check_opening_tells_every_failure(void (*write)(void))
+{
+    static const sim_disk_op ops[] = {SIM_DISK_OPEN,  SIM_DISK_READ, SIM_DISK_WRITE,
+                                      SIM_DISK_SYNC, SIM_DISK_SIZE, SIM_DISK_LIST};
+
+    for (size_t i = 0; i < RT_COUNT(ops); i++) {
+        bool was_opened = false;
+
+        for (uint64_t nth = 1; nth <= 40; nth++) {
+            rt_journal *journal = NULL;
+            rt_err err = RT_OK;
+
+            sim_disk_reset();
+            write();
+            sim_disk_fail_next(ops[i], nth, RT_EIO);
+            err = reopen(&journal);
+            sim_disk_fail_next(ops[i], 0, RT_OK);
+            CHECK_ERR(err, was_opened || err == RT_OK ? RT_OK : RT_EIO);
+            was_opened = err == RT_OK;
+            rt_journal_close(journal);
+        }
+        CHECK_TRUE(was_opened);
+    }
+}
+
+static void
+write_four_segments(void)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+
+    for (int i = 0; i < 4; i++) {
+        append_bytes(journal, 900000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    rt_journal_close(journal);
+}
+
+static void
+test_journal_opening_tells_every_failure(void **state)
+{
+    (void)state;
+    check_opening_tells_every_failure(write_torn);
+    check_opening_tells_every_failure(write_unmarked);
+    check_opening_tells_every_failure(write_four_segments);
 }
 
 static void
@@ -998,6 +1082,7 @@ main(void)
         TEST(test_journal_adopts_or_replaces_a_left_over_spare),
         TEST(test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on),
         TEST(test_journal_reopened_keeps_a_whole_spare_and_no_other),
+        TEST(test_journal_spare_is_ready_when_three_quarters_are_used),
         TEST(test_journal_of_many_segments_keeps_them_all),
         TEST(test_journal_full_to_the_last_byte_takes_no_empty_record),
         TEST(test_journal_does_not_recycle_segments_of_another_size),
@@ -1009,6 +1094,7 @@ main(void)
         TEST(test_journal_tells_what_was_torn),
         TEST(test_journal_without_syncs_is_read_back),
         TEST(test_journal_groups_of_unknown_durability_are_written_again_whatever_fails),
+        TEST(test_journal_opening_tells_every_failure),
         TEST(test_journal_cut_off_while_it_is_opened_is_refused),
         TEST(test_journal_recycling_that_fails_when_it_is_needed_keeps_the_group),
         {"test_journal_keeps_its_promises_through_power_cuts",

@@ -478,6 +478,64 @@ test_mark_of_a_file_that_was_cut_off_is_none(void **state)
     rt_file_close(file);
 }
 
+// What stands in the first segment from `at` on.
+static void
+read_at(uint64_t at, uint8_t *ret_bytes, size_t len)
+{
+    rt_file *file = NULL;
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_READ, &file));
+    CHECK_OK(rt_file_pread(file, ret_bytes, len, at, &got));
+    CHECK_U64(got, len);
+    rt_file_close(file);
+}
+
+static void
+test_mark_on_disk_is_as_its_format_says(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    rt_journal_info info;
+    uint8_t salt[4];
+    uint8_t note[72 + 8];
+
+    (void)state;
+    commit_pair(journal, "five5");
+    info = rt_journal_info_get(journal);
+    read_at(12, salt, sizeof(salt));
+    read_at(MARK_AT, note, sizeof(note));
+    CHECK_TRUE(memcmp(note, "CRBRMARK", 8) == 0);
+    CHECK_U64(rt__get32(note + 8), rt_crc32c(rt__get32(salt), (rt_bytes){note + 12, 60}));
+    CHECK_U64(rt__get32(note + 12), 0); // not continued
+    CHECK_U64(rt__get64(note + 16), DATA_AT + GROUP_BYTES);
+    CHECK_U64(rt__get64(note + 24), 2);
+    CHECK_U64(rt__get64(note + 32), 1);
+    CHECK_TRUE(memcmp(note + 40, info.chain, 32) == 0);
+    CHECK_U64(rt__get64(note + 72), 0); // and nothing behind it
+    rt_journal_close(journal);
+}
+
+static void
+test_mark_that_may_be_first_is_as_its_format_says(void **state)
+{
+    rt__segment_header header = {.salt = 7, .first_seq = 0x0102030405060708, .bytes = MIB};
+    rt_file *file = NULL;
+    uint8_t note[24 + 8];
+
+    (void)state;
+    CHECK_OK(rt_dir_make(JOURNAL_DIR));
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_fill(file, MIB));
+    CHECK_OK(rt__oldest_write(file, &header));
+    rt_file_close(file);
+    read_at(OLDEST_AT, note, sizeof(note));
+    CHECK_TRUE(memcmp(note, "CRBROLD1", 8) == 0);
+    CHECK_U64(rt__get32(note + 8), rt_crc32c(7, (rt_bytes){note + 12, 12}));
+    CHECK_U64(rt__get32(note + 12), 0);
+    CHECK_U64(rt__get64(note + 16), header.first_seq);
+    CHECK_U64(rt__get64(note + 24), 0);
+}
+
 int
 main(void)
 {
@@ -503,6 +561,8 @@ main(void)
         TEST(test_mark_of_another_chain_hash_is_refused),
         TEST(test_segment_that_begins_before_the_end_of_the_one_before_is_refused),
         TEST(test_mark_of_a_file_that_was_cut_off_is_none),
+        TEST(test_mark_on_disk_is_as_its_format_says),
+        TEST(test_mark_that_may_be_first_is_as_its_format_says),
     };
 
     return CHECK_RUN(tests);

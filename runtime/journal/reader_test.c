@@ -358,7 +358,7 @@ test_reader_any_failing_call_is_told_and_reading_goes_on(void **state)
     (void)state;
     write_segments();
     for (size_t i = 0; i < RT_COUNT(ops); i++) {
-        for (uint64_t nth = 1; nth <= 30; nth++) {
+        for (uint64_t nth = 1; nth <= 120; nth++) {
             rt_journal_reader *reader = NULL;
             uint64_t seq = 0;
             rt_err err = RT_OK;
@@ -366,12 +366,14 @@ test_reader_any_failing_call_is_told_and_reading_goes_on(void **state)
             sim_disk_fail_next(ops[i], nth, RT_EIO);
             err = rt_journal_reader_open(JOURNAL_DIR, 0, &reader);
             if (err == RT_EIO) {
+                CHECK_U64(told[i], nth - 1); // those before were told as well
                 told[i]++;
                 err = rt_journal_reader_open(JOURNAL_DIR, 0, &reader);
             }
             CHECK_OK(err);
             err = read_on(reader, &seq);
             if (err == RT_EIO) {
+                CHECK_U64(told[i], nth - 1);
                 told[i]++;
                 err = read_on(reader, &seq);
             }
@@ -380,7 +382,7 @@ test_reader_any_failing_call_is_told_and_reading_goes_on(void **state)
             rt_journal_reader_close(reader);
             sim_disk_fail_next(ops[i], 0, RT_OK);
         }
-        CHECK_TRUE(told[i] >= 2);
+        CHECK_TRUE(told[i] >= 2 && told[i] < 120);
     }
 }
 
@@ -403,6 +405,11 @@ check_verify_tells_every_failure(uint64_t last_seq)
         sim_disk_fail_next(ops[i], 0, RT_OK);
         CHECK_OK(err);
         CHECK_TRUE(nth > 3);
+        for (uint64_t further = nth + 1; further < nth + 10; further++) { // those were all
+            sim_disk_fail_next(ops[i], further, RT_EIO);
+            CHECK_OK(rt_journal_verify(JOURNAL_DIR, &info));
+        }
+        sim_disk_fail_next(ops[i], 0, RT_OK);
     }
 }
 

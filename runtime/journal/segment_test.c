@@ -676,6 +676,105 @@ test_segment_tail_that_cannot_be_read_is_an_error(void **state)
     rt__cursor_close(&cursor);
 }
 
+static void
+test_segment_chain_is_computed_from_where_it_is_asked_for(void **state)
+{
+    rt__group group;
+    uint64_t at = 0;
+
+    (void)state;
+    new_segment(MIB);
+    at = forge(DATA_AT, 1, RT_RECORD_EVENT, 0, 8);
+    (void)forge(at, 1, RT_RECORD_COMMIT, 0, RT_SHA256_LEN); // a hash of nothing
+    CHECK_OK(rt__cursor_next(&cursor, 2, &group)); // believed
+    CHECK_U64(group.first_seq, 1);
+    CHECK_U64(group.last_seq, 1);
+    CHECK_U64(group.len, 40);
+    rt__cursor_close(&cursor);
+    open_cursor();
+    CHECK_ERR(rt__cursor_next(&cursor, 1, &group), RT_EEND);
+    CHECK_CSTR(cursor.bad_text, "wrong chain hash");
+    rt__cursor_close(&cursor);
+}
+
+// --- the format, byte by byte -------------------------------------------------------------------
+
+static void
+read_at(uint64_t at, uint8_t *ret_bytes, size_t len)
+{
+    rt_file *file = NULL;
+    size_t got = 0;
+
+    CHECK_OK(rt_file_open(FIRST_SEGMENT, RT_FILE_READ, &file));
+    CHECK_OK(rt_file_pread(file, ret_bytes, len, at, &got));
+    CHECK_U64(got, len);
+    rt_file_close(file);
+}
+
+static void
+test_segment_header_on_disk_is_as_its_format_says(void **state)
+{
+    uint8_t chain[RT_SHA256_LEN] = {0};
+    uint8_t block[512];
+
+    (void)state;
+    rt_journal_close(open_journal(64 * MIB));
+    read_at(0, block, sizeof(block));
+    CHECK_TRUE(memcmp(block, "CRBRSEG1", 8) == 0);
+    CHECK_U64(rt__get32(block + 8), 2); // version
+    CHECK_U64(rt__get64(block + 16), 1); // first seq
+    CHECK_U64(rt__get64(block + 24), 0); // group
+    CHECK_U64(rt__get64(block + 32), MIB);
+    CHECK_U64(rt__get64(block + 40), 0); // nothing was before
+    CHECK_TRUE(memcmp(block + 48, chain, sizeof(chain)) == 0);
+    CHECK_U64(rt__get32(block + 80), rt_crc32c(0, (rt_bytes){block, 80}));
+    for (size_t i = 84; i < sizeof(block); i++) {
+        CHECK_INT(block[i], 0);
+    }
+}
+
+static void
+test_segment_group_on_disk_is_as_its_format_says(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+    uint8_t chain[RT_SHA256_LEN] = {0};
+    uint8_t want[RT_SHA256_LEN];
+    uint8_t salt[4];
+    uint8_t g[40 + 64 + 8];
+    rt_record record;
+
+    (void)state;
+    rt_mpw_cstr(rt_journal_begin(journal, RT_RECORD_REJECT, 5, 0x0102030405060708), "seven!!");
+    CHECK_OK(rt_journal_end(journal, &record));
+    CHECK_OK(rt_journal_commit(journal));
+    rt_journal_close(journal);
+    read_at(12, salt, sizeof(salt));
+    read_at(DATA_AT, g, sizeof(g));
+    // the record: length, checksum, seq, time, kind, flags, group, payload, padding
+    CHECK_U64(rt__get32(g), 8);
+    uint32_t crc = rt_crc32c(rt__get32(salt), (rt_bytes){g, 4});
+    CHECK_U64(rt__get32(g + 4), rt_crc32c(crc, (rt_bytes){g + 8, 20 + 8}));
+    CHECK_U64(rt__get64(g + 8), 1);
+    CHECK_U64(rt__get64(g + 16), 0x0102030405060708);
+    CHECK_INT(g[24], RT_RECORD_REJECT);
+    CHECK_INT(g[25], 5);
+    CHECK_U64(rt__get16(g + 26), 0);
+    CHECK_TRUE(memcmp(g + 28, "\xa7seven!!", 8) == 0);
+    CHECK_U64(rt__get32(g + 36), 0);
+    // the COMMIT: the same header around the chain hash
+    CHECK_U64(rt__get32(g + 40), RT_SHA256_LEN);
+    crc = rt_crc32c(rt__get32(salt), (rt_bytes){g + 40, 4});
+    CHECK_U64(rt__get32(g + 44), rt_crc32c(crc, (rt_bytes){g + 48, 20 + RT_SHA256_LEN}));
+    CHECK_U64(rt__get64(g + 48), 1);
+    CHECK_U64(rt__get64(g + 56), 0x0102030405060708);
+    CHECK_INT(g[64], RT_RECORD_COMMIT);
+    CHECK_INT(g[65], 0);
+    rt_sha256_chain(chain, (rt_bytes){g, 40}, want);
+    CHECK_TRUE(memcmp(g + 68, want, sizeof(want)) == 0);
+    CHECK_U64(rt__get32(g + 100), 0);
+    CHECK_U64(rt__get64(g + 104), 0); // nothing behind it
+}
+
 int
 main(void)
 {
@@ -710,6 +809,9 @@ main(void)
         TEST(test_segment_later_group_has_a_kind_a_size_and_a_checksum),
         TEST(test_segment_later_group_beyond_the_end_is_none),
         TEST(test_segment_tail_that_cannot_be_read_is_an_error),
+        TEST(test_segment_chain_is_computed_from_where_it_is_asked_for),
+        TEST(test_segment_header_on_disk_is_as_its_format_says),
+        TEST(test_segment_group_on_disk_is_as_its_format_says),
     };
 
     return CHECK_RUN(tests);

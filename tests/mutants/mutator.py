@@ -283,8 +283,8 @@ class Source:
         return skipped
 
     def _dead_value(self, first, behind, end):
-        """Of `type name = number;` the number, when the next thing that happens to the name, in the
-        same block, is that it gets another value."""
+        """Of `type name = number;` the number, when the next thing that happens to the name is that
+        it gets another value, in the same block, or that its address is given to who sets it."""
         words = self.tokens[first:behind]
         if len(words) < 5 or words[-3].text != "=" or words[-2].kind != "num":
             return []
@@ -292,8 +292,9 @@ class Source:
         for at in range(behind, end):
             depth += {"{": 1, "}": -1}.get(self.tokens[at].text, 0)
             if self.tokens[at].text == words[-4].text:
-                is_set = depth == 0 and self.tokens[at + 1].text == "=" and \
-                    self.tokens[at - 1].text in (";", "{", "}")
+                is_set = self.tokens[at - 1].text == "&" or \
+                    (depth == 0 and self.tokens[at + 1].text == "=" and
+                     self.tokens[at - 1].text in (";", "{", "}"))
                 return [behind - 2] if is_set else []
         return []
 

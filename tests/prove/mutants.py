@@ -92,9 +92,11 @@ PARTS = (
          [JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "reader", JOURNAL + "journal"],
          sanitized=JOURNAL + "reader"),
     Part("segment", [("runtime/journal/segment.c", ".*")],
-         [JOURNAL + "segment", JOURNAL + "mark", JOURNAL + "reader", JOURNAL + "journal"]),
+         [JOURNAL + "segment", JOURNAL + "mark", JOURNAL + "reader", JOURNAL + "scrub",
+          JOURNAL + "journal"]),
     Part("mark", [("runtime/journal/mark.c", ".*")],
-         [JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "scrub"]),
+         [JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "scrub", JOURNAL + "reader",
+          JOURNAL + "journal"]),
     Part("reader", [("runtime/journal/reader.c", ".*")],
          [JOURNAL + "reader", JOURNAL + "mark", JOURNAL + "segment", JOURNAL + "journal"]),
 )
