@@ -58,9 +58,8 @@ release_journal(br_brain *brain)
     rt_journal_release(brain->journal, br__hosts_keep(brain, keep, for_restarts));
 }
 
-// Whether memory was refused since the start; then nothing made since may leave.
-static bool
-is_starved(br_brain *brain)
+bool
+br__starved(br_brain *brain)
 {
     if (brain->failed == RT_OK && rt_alloc_refused() != brain->refused) {
         RT_IGNORE(rt_fail(RT_ENOMEM, "refused %llu times",
@@ -253,7 +252,7 @@ on_turn(void *user)
 {
     br_brain *brain = user;
     int64_t now_us = rt_clock_mono_us();
-    if (is_starved(brain)) {
+    if (br__starved(brain)) {
         return;
     }
     bool busy = false;
@@ -277,7 +276,7 @@ on_turn(void *user)
     if (RT_PLANTED(send_before_commit)) {
         br__execute_run(brain);
     }
-    if (is_starved(brain)) {
+    if (br__starved(brain)) {
         return;
     }
     if (commit_wanted(brain, now_us)) {
@@ -289,7 +288,7 @@ on_turn(void *user)
         rt_wake_send(brain->wake);
     }
     maybe_open_doors(brain, now_us);
-    if (is_starved(brain)) {
+    if (br__starved(brain)) {
         return;
     }
     maybe_cut(brain, now_us);

@@ -164,6 +164,10 @@ hold_intent(br_brain *brain, rt_str action_id, br_intent *ret_intent, rt_arena *
     ret_intent->action = rt_arena_str(arena, seen.action);
     ret_intent->target = rt_arena_str(arena, seen.target);
     ret_intent->args = rt_arena_copy(arena, seen.args);
+    if (br__starved(brain)) { // a copy may be missing: what is sent must be whole
+        rt_arena_free(arena);
+        return false;
+    }
     *ret_arena = arena;
     return true;
 }
@@ -327,6 +331,9 @@ send_webhook(br_retry *retry, const br_intent *intent)
     if (retry->webhook->key.len > 0) {
         sign(retry->webhook, retry->action_id, at_s, rt_text_view(&body), signature,
              sizeof(signature));
+    }
+    if (err == RT_OK && br__starved(retry->brain)) {
+        err = RT_ENOMEM;
     }
     if (err == RT_OK) {
         err = rt_http_send(retry->brain->http, &request, on_response, retry);

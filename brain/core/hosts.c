@@ -212,6 +212,7 @@ open_reader(br_host_link *host)
         return RT_OK;
     }
     if (host->fed + 1 < first_seq) {
+        host->brain->metrics.host_history_lost++;
         rt_log_warn("host-history-lost", "host=%s wants=%llu oldest=%llu", host->name,
                     (unsigned long long)host->fed + 1, (unsigned long long)first_seq);
         host->fed = first_seq - 1;

@@ -246,6 +246,9 @@ typedef struct br_internal_event {
 } br_internal_event;
 rt_err br__take_internal(br_brain *brain, const br_internal_event *event,
                          rt_reject *ret_reject) RT_MUST_USE;
+// br__starved tells whether memory was refused since the start, or something else went wrong for
+// good: then nothing made since may leave, and the brain gives up.
+bool br__starved(br_brain *brain);
 // br__reject_record journals a refused input (rate-limited).
 void br__reject_record(br_brain *brain, rt_str door, const rt_reject *reject, rt_bytes input);
 

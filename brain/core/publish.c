@@ -26,7 +26,7 @@ static void
 send(br_brain *brain)
 {
     // one record larger than the door allows is not sent: its number is missing, as for any loss
-    if (brain->pub != NULL && !brain->message.failed &&
+    if (brain->pub != NULL && !brain->message.failed && !br__starved(brain) &&
         brain->message.len <= brain->config.limits.message_bytes_max) {
         rt_pub_send(brain->pub, rt_mpw_view(&brain->message));
         brain->metrics.publications++;
