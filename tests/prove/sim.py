@@ -17,7 +17,7 @@ OPTIONS = {"seeds": 1000, "seed_start": 1, "seed": "", "trace": False, "build": 
 proof.HELP["seed"] = "only this seed (as --seed-start S --seeds 1)"
 proof.HELP["build"] = "build directory below the root; of gcc unless it is there already"
 CHUNK = 50
-SEED_S = 6  # at most, on a machine with a lot to do; a life takes a tenth of a second
+SEED_S = 30  # at most, on a machine with a lot to do; a life takes a tenth of a second
 TOLD = (("records", "journal records"), ("events", "events of producers"),
         ("decisions", "decisions"), ("actions", "actions"), ("webhooks", "webhook requests"),
         ("timers", "timers fired"))

@@ -50,6 +50,7 @@ typedef struct world_host {
 } world_host;
 
 typedef struct world_ask world_ask; // a call at the control door
+typedef struct world_archive world_archive; // a copy of a journal that is recycled
 
 typedef struct world {
     uint64_t seed;
@@ -85,6 +86,7 @@ typedef struct world {
     uint32_t strikes;
     uint64_t steps;
     world_ask *asks;
+    world_archive *archive; // NULL: the journal keeps its beginning
     uint64_t next_ask;     // at this many happenings somebody looks at the brain
     int64_t read_again_ms; // since when the subscriber reads
     bool unread;           // it does not
@@ -131,6 +133,15 @@ void world_on_drift(void *user);
 void world_strike(world *w);
 // world_mend ends what lasts: a blocked link, a full disk, a halt.
 void world_mend(world *w);
+
+// --- archive.c ---
+// world_archive_begin makes a copy of the journal begin where it will be recycled,
+// world_archive_more copies what became durable, world_archive_end frees it.
+void world_archive_begin(world *w);
+void world_archive_more(world *w);
+void world_archive_end(world *w);
+// world_journal_dir is where the whole journal can be read: the brain's own, or the copy.
+const char *world_journal_dir(world *w);
 
 // --- operator.c ---
 // world_ask_door makes a call at the control door; world_hang_up leaves those that were meant to be

@@ -186,6 +186,7 @@ step(world *w)
         return;
     }
     world_watch(w);
+    world_archive_more(w);
     if (w->brain != NULL && br_brain_failed(w->brain) != RT_OK) {
         bury(w);
     }
@@ -339,7 +340,7 @@ agents_hash(const world *w)
 static void
 check_replay(world *w, const char *when)
 {
-    br_replay_config config = {.journal_dir = JOURNAL_DIR,
+    br_replay_config config = {.journal_dir = world_journal_dir(w),
                                .state = w->config.state,
                                .runner = w->replay};
     br_replay_result again;
@@ -350,9 +351,9 @@ check_replay(world *w, const char *when)
 
     rt_diag_free(diag);
     w->result->state_hash = state;
-    if (err == RT_ESTALE && w->draw.small_journal) {
-        w->result->recycled = true;
-        return; // no beginning, no replay
+    w->result->recycled = br_brain_journal(w->brain).first_seq > 1;
+    if (err == RT_ESTALE && w->draw.rots && w->result->recycled) {
+        return; // no beginning and no copy, no replay
     }
     if (world_detected(w, err, rt_err_detail())) {
         return;
@@ -385,8 +386,8 @@ check_poison(world *w)
     char text[WORLD_TEXT_MAX];
 
     w->result->faults[FAULT_POISON] = brittle_failures();
-    if (w->draw.poison_every > 0 && !w->draw.small_journal &&
-        !brittle_check(JOURNAL_DIR, br_pack_catalog(w->pack), text, sizeof(text))) {
+    if (w->draw.poison_every > 0 && (w->archive != NULL || !w->draw.small_journal) &&
+        !brittle_check(world_journal_dir(w), br_pack_catalog(w->pack), text, sizeof(text))) {
         world_violated(w, "%s", text);
     }
 }
@@ -479,6 +480,7 @@ open_world(world *w, const audit_pack *rules)
     rt_rng_seed(&w->rng, w->seed, STREAM_WORLD_TEST);
     files_write();
     world_configure(w);
+    world_archive_begin(w);
     // rushed by the wall clock, all events lie some days back, where no bound refuses them
     sim_set_wall_ms(producer_day_ms() + (w->draw.paced ? 0 : WALL_AFTER_EVENTS_MS));
     books_open(w, rules);
@@ -511,6 +513,7 @@ close_world(world *w)
     rt_timer_free(w->back);
     rt_timer_free(w->drift);
     world_forget_asks(w);
+    world_archive_end(w);
     audit_free(w->books);
     rt_map_free(w->posted);
     rt_loop_free(w->client_loop);
