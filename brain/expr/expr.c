@@ -12,7 +12,9 @@
 // nodes, so they cannot run out and the stages assert it.
 
 #define COMPILE_BYTES (4 * 1024 * 1024)
-#define EXPR_BYTES (1024 * 1024)
+#define EXPR_BYTES (2 * 1024 * 1024)
+#define VALUES_BYTES (256 * 1024)
+#define FOLD_STEPS (10 * BR_EXPR_STEPS_MAX)
 #define REASON_MAX 300
 
 const char *
@@ -106,10 +108,10 @@ is_readable(br__compiler *c)
 }
 
 rt_err
-br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want, bool folds,
-            rt_diag *diag, br_expr **ret_expr)
+br__compile_as(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
+               br__mode mode, rt_diag *diag, br_expr **ret_expr)
 {
-    br__compiler c = {.source = source, .where = where, .env = env, .diag = diag, .folds = folds};
+    br__compiler c = {.source = source, .where = where, .env = env, .diag = diag};
     br_expr *expr = NULL;
     bool is_sound = false;
 
@@ -118,12 +120,15 @@ br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind
         return RT_ECONFIG;
     }
     c.arena = rt_arena_new(COMPILE_BYTES);
+    c.is_unchecked = mode.is_unchecked;
     expr = rt_new(br_expr);
     expr->magic = BR__EXPR_MAGIC;
     expr->arena = rt_arena_new(EXPR_BYTES);
+    expr->values = rt_arena_new(VALUES_BYTES);
     expr->want = want;
-    is_sound = br__lex(&c) && br__parse(&c) && br__check(&c, want);
-    if (is_sound && folds) {
+    c.kept = (br__limits){.arena = expr->values, .steps = FOLD_STEPS};
+    is_sound = br__lex(&c) && br__parse(&c) && br__check(&c, want, mode.keeps_result);
+    if (is_sound && mode.folds) {
         br__fold(&c);
     }
     is_sound = is_sound && br__emit(&c, expr) && !c.is_failed;
@@ -137,10 +142,21 @@ br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind
 }
 
 rt_err
+br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want, bool folds,
+            rt_diag *diag, br_expr **ret_expr)
+{
+    br__mode mode = {.folds = folds, .keeps_result = true};
+
+    return br__compile_as(source, where, env, want, mode, diag, ret_expr);
+}
+
+rt_err
 br_expr_compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
                 rt_diag *diag, br_expr **ret_expr)
 {
-    return br__compile(source, where, env, want, true, diag, ret_expr);
+    br__mode mode = {.folds = true};
+
+    return br__compile_as(source, where, env, want, mode, diag, ret_expr);
 }
 
 void
@@ -151,6 +167,7 @@ br_expr_free(br_expr *expr)
     }
     RT_CHECK(expr, BR__EXPR_MAGIC);
     rt_arena_free(expr->arena);
+    rt_arena_free(expr->values);
     expr->magic = 0;
     rt_free(expr);
 }
@@ -212,6 +229,22 @@ br_expr_fault_text(br_expr_fault fault)
         return "conversion failed";
     case BR_FAULT_NO_MEMORY:
         return "memory limit reached";
+    case BR_FAULT_STEPS:
+        return "too many steps";
+    case BR_FAULT_RANGE:
+        return "index out of range";
+    case BR_FAULT_ARGUMENT:
+        return "invalid argument";
+    case BR_FAULT_KEY_TYPE:
+        return "unsupported key type";
+    case BR_FAULT_DUPLICATE_KEY:
+        return "key given twice";
+    case BR_FAULT_EMPTY:
+        return "optional without a value";
+    case BR_FAULT_TOO_DEEP:
+        return "nested too deeply";
+    case BR_FAULT_RESULT:
+        return "a value of this type has no place here";
     }
     return "unknown fault";
 }

@@ -3,12 +3,11 @@
 // Layer: brain/expr (may use runtime/base and runtime/wire).   Threads: a compiled expression
 // is immutable and may be evaluated anywhere; compiling has one owner.
 // Whatever is accepted means what CEL says; everything else is refused with its place ("not
-// supported yet: ..."). Supported: int, double, string, bool, timestamp and duration; field paths;
-// has(); ! - * / % + == != < <= > >= in && || ?:; size contains startsWith endsWith lowerAscii
-// upperAscii; int double string bool timestamp duration dyn; getFullYear .. getMilliseconds.
-// There is no null: a field is there or it is absent, and an absent one read without has() is the
-// fault "no such key", which && and || absorb as CEL defines.
-// NB: instants and durations count milliseconds; what is finer is refused.
+// supported yet: ..."). It is the whole language without protocol buffers: all types, macros,
+// optionals, and the extensions strings, math, bindings, encoders and two-variable comprehensions.
+// A field that is not there and is read without has() is the fault "no such key", which && and ||
+// absorb as CEL defines.
+// NB: rt_value counts milliseconds; inside an expression instants and durations count nanoseconds.
 // Source: CEL language definition, cel-expr/cel-spec doc/langdef.md, v0.25.
 #ifndef CEREBRO_BRAIN_EXPR_EXPR_H
 #define CEREBRO_BRAIN_EXPR_EXPR_H
@@ -21,7 +20,11 @@
 
 #define BR_EXPR_BYTES_MAX 4096
 #define BR_EXPR_DEPTH_MAX 32   // parentheses, calls, lists and prefix operators in each other
-#define BR_EXPR_OPS_MAX 1024   // steps of one evaluation too: a program has no loops
+#define BR_EXPR_OPS_MAX 1024
+#define BR_EXPR_LOOPS_MAX 3    // comprehensions in each other
+#define BR_EXPR_STEPS_MAX 10000 // of one evaluation: instructions in loops, and long values
+#define BR_EXPR_TRACE_MAX 512   // parts that one trace reports
+#define BR_EXPR_TEXT_MAX (1 << 20) // bytes that replace, join and format make
 #define BR_EXPR_STACK_MAX 64
 #define BR_EXPR_SUGGEST_MAX 256
 
@@ -30,6 +33,9 @@ typedef struct br_expr_var {
     uint32_t slot;     // given back to br_expr_load
     rt_kind kind;      // RT_KIND_NONE: known at run time only (dyn)
     bool maybe_absent; // a use without has() of the same path is worth a warning
+    // For what rt_kind cannot say, its type in CEL's words, such as "map(string, dyn)"; `kind` is
+    // then NONE and br_expr_load gives RT_TEXT of its msgpack. Empty for all others.
+    rt_str type;
 } br_expr_var;
 
 // What a condition may name; asked while compiling only.
@@ -39,6 +45,7 @@ typedef struct br_expr_env {
     // suggest lists up to `max` full paths near an unknown one; may be NULL.
     size_t (*suggest)(void *user, rt_str path, rt_str *ret_names, size_t max);
     void *user;
+    rt_str container; // names are looked for in this namespace first; mostly empty
 } br_expr_env;
 
 // br_expr_load gives the value of a slot while evaluating; NONE when it is absent. Where the
@@ -48,12 +55,20 @@ typedef rt_value (*br_expr_load)(const void *user, uint32_t slot);
 // Why an evaluation has no value.
 typedef enum br_expr_fault {
     BR_FAULT_NONE = 0,
-    BR_FAULT_NO_SUCH_KEY,  // absent field
+    BR_FAULT_NO_SUCH_KEY,  // absent field or key
     BR_FAULT_NO_OVERLOAD,  // operand of a wrong type
     BR_FAULT_OVERFLOW,     // integer, timestamp or duration out of its range
     BR_FAULT_DIVIDE_ZERO,  // integer division or modulus by zero
     BR_FAULT_CONVERSION,   // text that is no number, instant, duration or zone
     BR_FAULT_NO_MEMORY,    // the arena's limit
+    BR_FAULT_STEPS,        // BR_EXPR_STEPS_MAX
+    BR_FAULT_RANGE,        // index outside of a list or text
+    BR_FAULT_ARGUMENT,     // a value that the function does not take
+    BR_FAULT_KEY_TYPE,     // map key that is no int, uint, bool or string
+    BR_FAULT_DUPLICATE_KEY,
+    BR_FAULT_EMPTY,        // value() of an optional that has none
+    BR_FAULT_TOO_DEEP,     // lists and maps in each other
+    BR_FAULT_RESULT,       // a list, map or another value that cannot leave an expression
 } br_expr_fault;
 
 typedef struct br_expr_result {
@@ -88,7 +103,7 @@ rt_err br_expr_compile(rt_str source, const rt_node *where, const br_expr_env *e
 void br_expr_free(br_expr *expr);
 
 // br_expr_eval computes the value.
-//   arena     used only where text is made (+, lowerAscii, string); NULL when there is none of it
+//   arena     used only where something is made (texts, lists, maps); NULL when there is none of it
 //   cost      tens of ns; no allocation outside `arena`
 void br_expr_eval(const br_expr *expr, br_expr_load load, const void *user, rt_arena *arena,
                   br_expr_result *ret_result);

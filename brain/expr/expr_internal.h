@@ -1,13 +1,14 @@
-// playbook/expr_internal.h: what the stages of the condition compiler share.
+// brain/expr/expr_internal.h: what the stages of the condition compiler share.
 //
-// Layer: brain/playbook, for expr.c, the files named below and expr_test.c only.
+// Layer: brain/expr, for the files of this folder and its tests only.
 // source → tokens (lex) → nodes in postorder (parse, function) → typed nodes (check) → folded
 // nodes and a flat program (compile) → value (eval, call). No stage recurses: nodes stand in an
 // array with children before parents, so a loop over the array is a walk over the tree.
 #ifndef CEREBRO_BRAIN_EXPR_EXPR_INTERNAL_H
 #define CEREBRO_BRAIN_EXPR_EXPR_INTERNAL_H
 
-#include "brain/expr/expr.h"
+#include "brain/expr/expr_value.h"
+#include "brain/expr/regex.h"
 
 #define BR__SYNTAX "B2101"
 #define BR__TYPE "B2104"
@@ -17,11 +18,13 @@
 #define BR__ABSENT "B2130"
 
 #define BR__NODES_MAX 1024
-#define BR__FUNCTIONS_MAX 32
+#define BR__NAMES_MAX 160 // of functions and macros
+#define BR__TYPES_MAX 200
+#define BR__SCOPES_MAX 12                 // macros with variables in each other
+#define BR__LOCALS_MAX (2 * BR__SCOPES_MAX)
+#define BR__LOOKS_PER_STEP 16 // states of a regular expression that a step pays for
 #define BR__NO_NODE UINT16_MAX
-#define BR__DURATION_MAX_MS (INT64_MAX / 1000000) // CEL: nanoseconds fit in int64, ± 292 years
-#define BR__TIME_MIN_MS INT64_C(-62135596800000) // 0001-01-01T00:00:00Z
-#define BR__TIME_MAX_MS INT64_C(253402300799999) // 9999-12-31T23:59:59.999Z
+#define BR__SORTED_MIN 9 // a longer list of constants at the right of `in` is searched by halves
 
 typedef struct br__span {
     uint16_t pos;
@@ -31,9 +34,12 @@ typedef struct br__span {
 typedef enum br__token_kind {
     BR__T_END,
     BR__T_IDENT,
+    BR__T_QUOTED, // a name in back quotes, decoded in `text`
     BR__T_INT,
+    BR__T_UINT,
     BR__T_DOUBLE,
     BR__T_STRING,
+    BR__T_BYTES,
     BR__T_TRUE,
     BR__T_FALSE,
     BR__T_NULL,
@@ -73,24 +79,67 @@ typedef enum br__token_kind {
     X(AND, "&&")                                                                                   \
     X(OR, "||")                                                                                    \
     X(COND, "?:")                                                                                  \
-    X(LIST, "list")                                                                                \
-    X(SAME, "same")         /* the value of its only living child */                               \
-    X(IN_CONST, "in")       /* instruction: `in` a list of constants */                            \
-    X(JUMP_FALSE, "&&")     /* instruction: skip the right side of && */                           \
-    X(JUMP_TRUE, "||")      /* instruction: skip the right side of || */                           \
-    X(BRANCH, "?")          /* instruction: pop a condition, go on or to the other side */         \
-    X(JUMP, ":")            /* instruction */                                                      \
-    X(SIZE, "size")                                                                                \
+    X(MAKE_LIST, "list")                                                                           \
+    X(MAKE_MAP, "map")                                                                             \
+    X(INDEX, "[]")                                                                                 \
+    X(OPT_INDEX, "[?]")                                                                            \
+    X(SELECT, ".")                                                                                 \
+    X(OPT_SELECT, ".?")                                                                            \
+    X(TEST, "has")                                                                                 \
+    X(SAME, "same")                      /* the value of its only living child */                  \
+    X(ENTRY, "?")                        /* an element or value that an optional may leave out */  \
+    X(ALL, "all")                        /* macros with variables */                               \
+    X(EXISTS, "exists")                                                                            \
+    X(EXISTS_ONE, "exists_one")                                                                    \
+    X(EXISTS_ONE_2, "existsOne")                                                                   \
+    X(FILTER, "filter")                                                                            \
+    X(MAP_EACH, "map")                                                                             \
+    X(TRANSFORM_LIST, "transformList")                                                             \
+    X(TRANSFORM_MAP, "transformMap")                                                               \
+    X(TRANSFORM_MAP_ENTRY, "transformMapEntry")                                                    \
+    X(BIND, "cel.bind")                                                                            \
+    X(OPT_MAP, "optMap")                                                                           \
+    X(OPT_FLAT_MAP, "optFlatMap")                                                                  \
+    X(LOAD_RAW, "variable")              /* instructions only */                                   \
+    X(LOCAL, "variable")                                                                           \
+    X(SET_LOCAL, "cel.bind")                                                                       \
+    X(LOOP, "loop")                                                                                \
+    X(NEXT, "loop")                                                                                \
+    X(KEEP, "filter")                                                                              \
+    X(OPT_BEGIN, "optMap")                                                                         \
+    X(IN_SORTED, "in")                                                                             \
+    X(MATCH, "matches")                                                                            \
+    X(JUMP_FALSE, "&&")                                                                            \
+    X(JUMP_TRUE, "||")                                                                             \
+    X(JUMP_SOME, "or")                                                                             \
+    X(BRANCH, "?")                                                                                 \
+    X(JUMP, ":")                                                                                   \
+    X(SIZE, "size")                      /* functions */                                           \
     X(CONTAINS, "contains")                                                                        \
     X(STARTS_WITH, "startsWith")                                                                   \
     X(ENDS_WITH, "endsWith")                                                                       \
+    X(MATCHES, "matches")                                                                          \
     X(LOWER_ASCII, "lowerAscii")                                                                   \
     X(UPPER_ASCII, "upperAscii")                                                                   \
+    X(TRIM, "trim")                                                                                \
+    X(CHAR_AT, "charAt")                                                                           \
+    X(INDEX_OF, "indexOf")                                                                         \
+    X(LAST_INDEX_OF, "lastIndexOf")                                                                \
+    X(REPLACE, "replace")                                                                          \
+    X(SPLIT, "split")                                                                              \
+    X(SUBSTRING, "substring")                                                                      \
+    X(JOIN, "join")                                                                                \
+    X(REVERSE, "reverse")                                                                          \
+    X(FORMAT, "format")                                                                            \
+    X(QUOTE, "strings.quote")                                                                      \
     X(TO_INT, "int")                                                                               \
+    X(TO_UINT, "uint")                                                                             \
     X(TO_DOUBLE, "double")                                                                         \
     X(TO_STRING, "string")                                                                         \
+    X(TO_BYTES, "bytes")                                                                           \
     X(TO_BOOL, "bool")                                                                             \
     X(TO_DYN, "dyn")                                                                               \
+    X(TYPE_OF, "type")                                                                             \
     X(TO_TIMESTAMP, "timestamp")                                                                   \
     X(TO_DURATION, "duration")                                                                     \
     X(GET_FULL_YEAR, "getFullYear")                                                                \
@@ -102,7 +151,35 @@ typedef enum br__token_kind {
     X(GET_HOURS, "getHours")                                                                       \
     X(GET_MINUTES, "getMinutes")                                                                   \
     X(GET_SECONDS, "getSeconds")                                                                   \
-    X(GET_MILLISECONDS, "getMilliseconds")
+    X(GET_MILLISECONDS, "getMilliseconds")                                                         \
+    X(GREATEST, "math.greatest")                                                                   \
+    X(LEAST, "math.least")                                                                         \
+    X(CEIL, "math.ceil")                                                                           \
+    X(FLOOR, "math.floor")                                                                         \
+    X(ROUND, "math.round")                                                                         \
+    X(TRUNC, "math.trunc")                                                                         \
+    X(ABS, "math.abs")                                                                             \
+    X(SIGN, "math.sign")                                                                           \
+    X(SQRT, "math.sqrt")                                                                           \
+    X(IS_NAN, "math.isNaN")                                                                        \
+    X(IS_INF, "math.isInf")                                                                        \
+    X(IS_FINITE, "math.isFinite")                                                                  \
+    X(BIT_AND, "math.bitAnd")                                                                      \
+    X(BIT_OR, "math.bitOr")                                                                        \
+    X(BIT_XOR, "math.bitXor")                                                                      \
+    X(BIT_NOT, "math.bitNot")                                                                      \
+    X(BIT_SHIFT_LEFT, "math.bitShiftLeft")                                                         \
+    X(BIT_SHIFT_RIGHT, "math.bitShiftRight")                                                       \
+    X(ENCODE, "base64.encode")                                                                     \
+    X(DECODE, "base64.decode")                                                                     \
+    X(OPT_OF, "optional.of")                                                                       \
+    X(OPT_OF_NON_ZERO, "optional.ofNonZeroValue")                                                  \
+    X(OPT_NONE, "optional.none")                                                                   \
+    X(HAS_VALUE, "hasValue")                                                                       \
+    X(VALUE, "value")                                                                              \
+    X(OPT_OR, "or")                                                                                \
+    X(OR_VALUE, "orValue")                                                                         \
+    X(NO_FUNCTION, "a function that there is not")
 
 typedef enum br__code {
 #define X(name, text) BR__##name,
@@ -115,10 +192,37 @@ typedef struct br__token {
     br__token_kind kind;
     br__code code;
     br__span span;
-    uint64_t magnitude; // INT, without its sign
+    uint64_t magnitude; // INT without its sign, UINT
     double real;        // DOUBLE
-    rt_str text;        // STRING, decoded
+    rt_str text;        // STRING, BYTES and QUOTED, decoded
 } br__token;
+
+// A static type: one of these, or a number from BR__TY_MADE on into the compiler's `types`.
+typedef uint16_t br__type;
+enum {
+    BR__TY_DYN = RT_KIND_NONE,
+    BR__TY_BOOL = RT_KIND_BOOL,
+    BR__TY_INT = RT_KIND_I64,
+    BR__TY_DOUBLE = RT_KIND_F64,
+    BR__TY_STRING = RT_KIND_STR,
+    BR__TY_TIME = RT_KIND_TIME,
+    BR__TY_DURATION = RT_KIND_DURATION,
+    BR__TY_UINT,
+    BR__TY_BYTES,
+    BR__TY_NULL,
+    BR__TY_TYPE,
+    BR__TY_FREE, // of the elements of [] and of optional.none(): fits everything
+    BR__TY_LIST, // of dyn
+    BR__TY_MAP,
+    BR__TY_OPTIONAL,
+    BR__TY_MADE,
+};
+
+typedef struct br__made_type {
+    br__type kind; // LIST, MAP or OPTIONAL
+    br__type key;
+    br__type element;
+} br__made_type;
 
 typedef struct br__node {
     br__code code;
@@ -130,12 +234,20 @@ typedef struct br__node {
     bool is_method; // written receiver.f(...)
     bool is_dead;   // folded away
     bool is_bad;    // already reported: no further findings follow from it
+    bool is_absolute; // LOAD and HAS: written .name, no variable of a macro
+    bool is_raw;      // LOAD and HAS: the slot gives msgpack
+    bool is_local;    // LOAD and HAS: a variable of a macro
+    uint8_t local;    // its number; of a macro: the number of its first variable
+    uint8_t loop;     // of a macro: how many loops are around it
+    uint8_t var_count;
     br__span span;
     br__span outer; // with parentheses
-    rt_kind type;   // RT_KIND_NONE = dyn
+    br__type type;
     uint32_t slot;
-    rt_str path;    // LOAD and HAS
-    rt_value value; // CONST
+    rt_str path;    // LOAD and HAS; SELECT and TEST: the field
+    rt_str rest;    // LOAD and HAS: fields behind what names a variable, such as "a.b"
+    rt_str vars[2]; // of a macro
+    br__value value; // CONST
 } br__node;
 
 typedef struct br__compiler {
@@ -144,14 +256,18 @@ typedef struct br__compiler {
     const br_expr_env *env;
     rt_diag *diag;
     rt_arena *arena; // of this compilation
+    br__limits kept; // for values that the program keeps
     bool is_failed;
-    bool folds;
+    bool is_unchecked; // types are looked at while evaluating only
     br__token *tokens;
     size_t token_count;
     br__node *nodes; // postorder; the last one is the root
     size_t node_count;
+    br__made_type types[BR__TYPES_MAX];
+    size_t type_count;
 } br__compiler;
 
+// The name of a function or macro, and how it is called.
 typedef struct br__function {
     br__code code;
     bool is_global;   // f(a)
@@ -162,10 +278,13 @@ typedef struct br__function {
 
 typedef struct br__op {
     uint8_t code;
-    uint8_t kind;  // LOAD: declared kind
-    uint16_t argc; // IN, IN_CONST: elements
-    uint32_t arg;  // slot, constant or instruction
+    uint8_t kind;  // LOAD: declared kind; LOOP, NEXT: the macro's code
+    uint16_t argc; // of a function; LOOP, NEXT: see BR__LOOP_SHIFT
+    uint32_t arg;  // slot, constant, local or instruction
 } br__op;
+
+#define BR__LOOP_SHIFT 8 // argc of LOOP and NEXT: first local << 8 | variables << 4 | loop
+#define BR__LOOP_VARS 4
 
 typedef struct br__conjunct {
     uint32_t begin; // instructions
@@ -177,22 +296,33 @@ typedef struct br__conjunct {
 
 struct br_expr {
     uint32_t magic;
-    rt_arena *arena; // owns all below
+    rt_arena *arena;  // owns all below
+    rt_arena *values; // of constants
     rt_str source;
     rt_kind kind;
     rt_kind want;
+    rt_str type; // in CEL's words
     br__op *ops;
     br__span *spans; // of each instruction; len 0: no part of the source
     uint32_t op_count;
-    rt_value *consts;
+    br__value *consts;
     uint32_t const_count;
     br__conjunct *conjuncts;
     uint32_t conjunct_count;
     br_expr_use *uses;
     uint32_t use_count;
+    br__regex **regexes;
+    uint32_t regex_count;
 };
 
 #define BR__EXPR_MAGIC 0xe5e50001u
+
+// How br__compile_as departs from br_expr_compile.
+typedef struct br__mode {
+    bool folds;
+    bool is_unchecked;  // no static types
+    bool keeps_result;  // any type of result: it is read by br__evaluate
+} br__mode;
 
 // br__report adds a finding at a place in the source and fails the compilation.
 void br__report(br__compiler *c, const char *code, br__span span, const char *help,
@@ -214,14 +344,15 @@ bool br__lex(br__compiler *c);
 // br__parse makes nodes of the tokens; false when it reported an error.
 bool br__parse(br__compiler *c);
 
-// br__find_function finds a function by its name; BR__CODE_COUNT when there is none.
-br__code br__find_function(rt_str name);
+// br__find_function finds a function or macro by its name; NULL when there is none.
+const br__function *br__find_function(rt_str name);
 
-// br__function_of is the description of a function's code.
-const br__function *br__function_of(br__code code);
+// br__function_names lists all names of functions and macros, for suggestions; returns the count.
+size_t br__function_names(rt_str ret_names[BR__NAMES_MAX]);
 
-// br__function_names lists all function names, for suggestions; returns the count.
-size_t br__function_names(rt_str ret_names[BR__FUNCTIONS_MAX]);
+// br__is_macro tells whether a code is a macro with variables, br__is_loop whether it is a loop too.
+bool br__is_macro(br__code code);
+bool br__is_loop(br__code code);
 
 // br__is_later tells whether CEL has a function or macro of this name that we have not.
 bool br__is_later(rt_str name);
@@ -232,8 +363,37 @@ bool br__is_reserved(rt_str name);
 // br__is_library tells whether a name is a function library of CEL's extensions, such as "math".
 bool br__is_library(rt_str name);
 
+// br__type_named finds a type whose name is a value, such as "int"; false when there is none.
+bool br__type_named(rt_str name, rt_str *ret_name);
+
+// br__list_of, br__map_of and br__optional_of are types made of others.
+br__type br__list_of(br__compiler *c, br__type element);
+br__type br__map_of(br__compiler *c, br__type key, br__type element);
+br__type br__optional_of(br__compiler *c, br__type element);
+
+// br__type_kind is LIST, MAP or OPTIONAL for such types, and any other type itself.
+br__type br__type_kind(const br__compiler *c, br__type type);
+
+// br__type_element and br__type_key are what a list, map or optional holds; dyn for the rest.
+br__type br__type_element(const br__compiler *c, br__type type);
+br__type br__type_key(const br__compiler *c, br__type type);
+
+// br__type_join is the type that both have, where dyn and free types fit everything; false when
+// there is none.
+bool br__type_join(br__compiler *c, br__type a, br__type b, br__type *ret_type);
+
+// br__type_parse reads a type in CEL's words; false when it is none.
+bool br__type_parse(br__compiler *c, rt_str text, br__type *ret_type);
+
+// br__type_put appends a type in CEL's words.
+void br__type_put(const br__compiler *c, br__type type, rt_text *out);
+
+// br__result_of finds the type of an operator or function from its operands' types.
+//   returns   false when there is no such overload
+bool br__result_of(br__compiler *c, const br__node *node, const br__type *args, br__type *ret_type);
+
 // br__check resolves names and types; false when it reported an error.
-bool br__check(br__compiler *c, rt_kind want);
+bool br__check(br__compiler *c, rt_kind want, bool keeps_result);
 
 // br__fold replaces what has a constant value by that value.
 void br__fold(br__compiler *c);
@@ -247,32 +407,69 @@ bool br__emit(br__compiler *c, br_expr *ret_expr);
 rt_err br__compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
                    bool folds, rt_diag *diag, br_expr **ret_expr) RT_MUST_USE;
 
-// br__fault is the stand-in for a value that could not be computed.
-static inline rt_value
-br__fault(br_expr_fault fault)
-{
-    return (rt_value){.kind = RT_KIND_NONE, .i = (int64_t)fault};
-}
+// br__compile_as is br_expr_compile in another mode.
+//   errors    as br_expr_compile
+rt_err br__compile_as(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
+                      br__mode mode, rt_diag *diag, br_expr **ret_expr) RT_MUST_USE;
+
+// br__evaluate is br_expr_eval whose value may be of any type.
+br__value br__evaluate(const br_expr *expr, br_expr_load load, const void *user,
+                       br__limits *limits);
 
 // br__apply computes one strict operator or function. Arguments that are faults come back.
-rt_value br__apply(br__code code, const rt_value *args, size_t argc, rt_arena *arena);
+br__value br__apply(br__code code, const br__value *args, size_t argc, br__limits *limits);
 
-// br__equal is CEL's ==: false between types, numbers by value.
-bool br__equal(rt_value a, rt_value b);
+// br__in is `value in list`, where the list may be a map too. Operands that are faults come back.
+br__value br__in(br__value value, br__value list, br__limits *limits);
 
-// br__call computes one conversion, text or calendar function of sound arguments.
-rt_value br__call(br__code code, const rt_value *args, size_t argc, rt_arena *arena);
+// br__call computes a function of sound arguments.
+br__value br__call(br__code code, const br__value *args, size_t argc, br__limits *limits);
+
+// br__call_text, br__call_math, br__call_convert, br__call_time and br__call_optional are its parts.
+br__value br__call_text(br__code code, const br__value *args, size_t argc, br__limits *limits);
+br__value br__call_math(br__code code, const br__value *args, size_t argc, br__limits *limits);
+br__value br__call_convert(br__code code, br__value value, br__limits *limits);
+br__value br__call_time(br__code code, const br__value *args, size_t argc);
+br__value br__call_optional(br__code code, const br__value *args, br__limits *limits);
+
+// br__format is text.format(list).
+br__value br__format(rt_str pattern, br__value list, br__limits *limits);
+
+// br__select is the field or index `key` of a map, list or optional.
+//   is_optional   the value is an optional, none when the key is not there
+br__value br__select(br__value from, br__value key, bool is_optional, br__limits *limits);
+
+// br__time_in_range is an instant or a duration, or a fault out of their ranges.
+br__value br__time_in_range(br__kind kind, int64_t ms, int64_t ns);
+
+// br__to_text is string(value); to_double of a text is br__parse_double.
+br__value br__to_text(br__value value, br__limits *limits);
+
+// br__parse_double reads the texts of numbers that double() takes.
+bool br__parse_double(rt_str text, double *ret_value);
 
 // br__parse_duration reads CEL's duration text ("1h30m", "-1.5s").
-//   errors    RT_EINVAL another form · RT_ERANGE · RT_ETYPE finer than a millisecond
-rt_err br__parse_duration(rt_str text, int64_t *ret_ms) RT_MUST_USE;
+//   ret_value a duration
+//   errors    RT_EINVAL another form · RT_ERANGE
+rt_err br__parse_duration(rt_str text, br__value *ret_value) RT_MUST_USE;
 
 // br__parse_timestamp reads RFC 3339 text.
 //   errors    as br__parse_duration
-rt_err br__parse_timestamp(rt_str text, int64_t *ret_ms) RT_MUST_USE;
+rt_err br__parse_timestamp(rt_str text, br__value *ret_value) RT_MUST_USE;
 
-// br__parse_zone reads "UTC" or a fixed offset such as "-05:00".
-//   errors    RT_EUNKNOWN a zone by name · RT_EINVAL another form
-rt_err br__parse_zone(rt_str text, int64_t *ret_offset_ms) RT_MUST_USE;
+// br__zone_offset reads "UTC", a fixed offset such as "-05:00", or a zone's name in our table.
+//   at_ms     the instant at which the offset is wanted
+//   errors    RT_EUNKNOWN a zone that is not in the table, or a year of which it knows nothing ·
+//             RT_EINVAL another form
+rt_err br__zone_offset(rt_str zone, int64_t at_ms, int64_t *ret_offset_ms) RT_MUST_USE;
+
+// br__utf8_next reads the code point at *at, in valid UTF-8, and moves behind it.
+uint32_t br__utf8_next(rt_str text, size_t *at);
+
+// br__utf8_put writes a code point, at most 4 bytes; false when it is none.
+bool br__utf8_put(char *to, size_t *len, uint32_t point);
+
+// br__utf8_count is the number of code points.
+int64_t br__utf8_count(rt_str text);
 
 #endif

@@ -46,11 +46,16 @@ br__add_node(br__parser *p, br__code code, size_t argc, br__span span, br__node 
     return true;
 }
 
+static bool
+is_nesting_entry(const br__entry *e)
+{
+    return e->kind != BR__E_BINARY && e->kind != BR__E_QUESTION && e->kind != BR__E_COLON;
+}
+
 bool
 br__push_entry(br__parser *p, br__entry e)
 {
-    bool is_nesting = e.kind == BR__E_PAREN || e.kind == BR__E_CALL || e.kind == BR__E_LIST ||
-                      e.kind == BR__E_PREFIX;
+    bool is_nesting = is_nesting_entry(&e);
 
     if (p->entry_count == BR__ENTRIES_MAX || (is_nesting && p->nesting == BR_EXPR_DEPTH_MAX)) {
         return refuse_limit(p, e.span, "nested too deeply");
@@ -65,10 +70,7 @@ br__pop_entry(br__parser *p)
 {
     br__entry e = p->entries[--p->entry_count];
 
-    if (e.kind == BR__E_PAREN || e.kind == BR__E_CALL || e.kind == BR__E_LIST ||
-        e.kind == BR__E_PREFIX) {
-        p->nesting--;
-    }
+    p->nesting -= is_nesting_entry(&e) ? 1 : 0;
     return e;
 }
 
@@ -104,6 +106,8 @@ reduce(br__parser *p)
     case BR__E_PAREN:
     case BR__E_CALL:
     case BR__E_LIST:
+    case BR__E_MAP:
+    case BR__E_INDEX:
     case BR__E_QUESTION:
         break;
     }

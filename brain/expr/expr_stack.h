@@ -1,6 +1,6 @@
-// playbook/expr_stack.h: the two stacks of the condition parser.
+// brain/expr/expr_stack.h: the two stacks of the condition parser.
 //
-// Layer: brain/playbook, for parse.c and expr_stack.c only.
+// Layer: brain/expr, for parse.c and expr_stack.c only.
 // Invariant: the operands above an entry's `base` belong to that entry or to later ones.
 #ifndef CEREBRO_BRAIN_EXPR_EXPR_STACK_H
 #define CEREBRO_BRAIN_EXPR_EXPR_STACK_H
@@ -15,6 +15,8 @@ typedef enum br__entry_kind {
     BR__E_PAREN,
     BR__E_CALL,
     BR__E_LIST,
+    BR__E_MAP,
+    BR__E_INDEX,
     BR__E_QUESTION, // a ? b, the colon is still to come
     BR__E_COLON, // a ? b : c
 } br__entry_kind;
@@ -35,6 +37,10 @@ typedef struct br__entry {
     br__precedence precedence;
     br__code code;
     bool is_method;
+    bool is_optional;       // INDEX: [?
+    bool is_entry_optional; // LIST, MAP: the element being read began with ?
+    uint8_t var_count;      // CALL of a macro: its variables, from token `var_first` on
+    uint16_t var_first;
     uint16_t base; // operands below this entry
     uint16_t start; // of the source it spans
     br__span span; // its token

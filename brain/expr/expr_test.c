@@ -50,7 +50,9 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
     (void)user;
     for (size_t i = 0; i < RT_COUNT(bindings); i++) {
         if (rt_str_is(path, bindings[i].path)) {
-            *ret_var = (br_expr_var){(uint32_t)i, bindings[i].declared, bindings[i].maybe_absent};
+            *ret_var = (br_expr_var){.slot = (uint32_t)i,
+                                     .kind = bindings[i].declared,
+                                     .maybe_absent = bindings[i].maybe_absent};
             return true;
         }
     }
@@ -195,6 +197,7 @@ check_rows(fixture *f, const row *rows, size_t count)
 #define OVERFLOW "fault: overflow"
 #define DIVISION "fault: division by zero"
 #define CONVERSION "fault: conversion failed"
+#define NO_PLACE "fault: a value of this type has no place here"
 
 static void
 test_expr_literals(void **state)
@@ -210,7 +213,7 @@ test_expr_literals(void **state)
         {"-0x8000000000000000", "i64 -9223372036854775808"},
         {"0x10000000000000000", "B2101"},
         {"0x", "B2101"},
-        {"1u", "B2110"},
+        {"1u", "i64 1"},
         {"1.5", "f64 1.5"},
         {".5", "f64 0.5"},
         {"1e3", "f64 1000"},
@@ -220,7 +223,7 @@ test_expr_literals(void **state)
         {"1e", "B2101"},
         {"true", "bool true"},
         {"false", "bool false"},
-        {"null", "B2110"},
+        {"null", NO_PLACE},
         {"'a'", "str a"},
         {"\"it's\"", "str it's"},
         {"'a\\n\\t\\\\\\'\\\"\\x41\\u00f1\\U0001F69A\\101'", "str a\n\t\\'\"Añ🚚A"},
@@ -236,9 +239,9 @@ test_expr_literals(void **state)
         {"'\\400'", "B2101"},
         {"'\\", "B2101"}, // what is wrong ends with the source
         {"'\\ud800", "B2101"},
-        {"b'a'", "B2110"},
-        {"[1, 2]", "B2110"},
-        {"{'a': 1}", "B2110"},
+        {"b'a'", NO_PLACE},
+        {"[1, 2]", NO_PLACE},
+        {"{'a': 1}", NO_PLACE},
         {"", "B2101"},
         {"  // only a comment", "B2101"},
         {"1 // one\n + 1", "i64 2"},
@@ -267,25 +270,25 @@ test_expr_names(void **state)
         {"has(data.delay_min)", "bool true"},
         {"has(data.delay_mins)", "B2107"},
         {"has(now)", "B2101"},
-        {"has('x'.y)", "B2110"},
-        {"has()", "B2110"},
+        {"has('x'.y)", "B2104"},
+        {"has()", "B2104"},
         {"has(data.gone) && data.gone > 3", "bool false"},
         {"data.gone > 3 && has(data.gone)", "bool false"},
         {"has(data.gone) ? data.gone : 5", "i64 5"},
         {"has(data.delay_min) ? data.delay_min : 5", "i64 28"},
-        {".data.ok", "B2110"},
+        {".data.ok", "bool true"},
         {"data.delay_min.x()", "B2107"},
-        {"('a').b", "B2110"},
-        {"data['delay_min']", "B2110"},
+        {"('a').b", "B2104"},
+        {"data['delay_min']", "B2107"},
         {"for", "B2101"},
         {"if.x", "B2101"},
         {"size", "B2107"},
         {"foo(1)", "B2107"},
-        {"math.greatest(1, 2)", "B2110"},
+        {"math.greatest(1, 2)", "i64 2"},
         {"math.pi", "B2107"},
-        {"'a'.matches('b')", "B2110"},
-        {"[1].exists(x, x > 0)", "B2110"},
-        {"data.`x`", "B2110"},
+        {"'a'.matches('b')", "bool false"},
+        {"[1].exists(x, x > 0)", "bool true"},
+        {"data.`x`", "B2107"},
     };
 
     check_rows(*state, rows, RT_COUNT(rows));
@@ -404,11 +407,11 @@ test_expr_comparisons(void **state)
         {"1 in [1, data.gone]", NO_KEY},
         {"data.gone in [1]", NO_KEY},
         {"dyn.text in [7, '7']", "bool true"},
-        {"1 in 2", "B2110"},
-        {"1 in data.delay_min", "B2110"},
-        {"[1] in [1]", "B2110"},
-        {"1 in [[1]]", "B2110"},
-        {"[1] == [1]", "B2110 B2110"},
+        {"1 in 2", "B2104"},
+        {"1 in data.delay_min", "B2104"},
+        {"[1] in [1]", "B2104"},
+        {"1 in [[1]]", "B2104"},
+        {"[1] == [1]", "bool true"},
         {"data.delay_min = 28", "B2101"},
         {"1 <> 2", "B2101"},
     };
@@ -550,7 +553,7 @@ test_expr_time(void **state)
         {"duration('90m') == duration('1.5h')", "bool true"},
         {"duration('-30s') < duration('0')", "bool true"},
         {"duration('1000us') == duration('1ms')", "bool true"},
-        {"duration('1us')", "B2110"},
+        {"duration('1us')", "duration 0 ms"},
         {"duration('7d')", "B2104"},
         {"duration('')", "B2104"},
         {"duration('1')", "B2104"},
@@ -562,7 +565,7 @@ test_expr_time(void **state)
         {"timestamp('2026-11-20T00:00:00-05:00') == now", "bool true"},
         {"timestamp('2026-11-20 05:00:00Z')", "B2104"},
         {"timestamp('2026-02-30T05:00:00Z')", "B2104"},
-        {"timestamp('2026-11-20T05:00:00.123456Z')", "B2110"},
+        {"timestamp('2026-11-20T05:00:00.123456Z')", "time 2026-11-20T05:00:00.123Z"},
         {"timestamp('2026-11-20T05:00:00.123000Z') > now", "bool true"},
         {"timestamp(0)", "time 1970-01-01T00:00:00Z"},
         {"timestamp(data.max)", OVERFLOW},
@@ -595,7 +598,7 @@ test_expr_time(void **state)
         {"now.getDate('-05:30')", "i64 19"},
         {"now.getMinutes('05:45')", "i64 45"},
         {"now.getHours('UTC')", "i64 5"},
-        {"now.getHours('America/Bogota')", "B2110"},
+        {"now.getHours('America/Bogota')", "i64 0"},
         {"now.getHours('25:00')", "B2104"},
         {"now.getHours(order.id)", CONVERSION},
         {"data.left.getHours()", "i64 1"},
@@ -670,10 +673,10 @@ test_expr_findings_stand_in_the_file(void **state)
                   "p.yaml:4:5: error[B2101]: '(' is not closed\n"
                   "     4 |     (data.off\n"
                   "       |     ^\n");
-    check_finding(f, "when: data.ok &&\n  data.note.matches('x')\n",
-                  "p.yaml:2:13: error[B2110]: not supported yet: matches()\n"
-                  "     2 |   data.note.matches('x')\n"
-                  "       |             ^^^^^^^\n");
+    check_finding(f, "when: data.ok &&\n  data.note.isCIDR('x')\n",
+                  "p.yaml:2:13: error[B2110]: not supported yet: isCIDR()\n"
+                  "     2 |   data.note.isCIDR('x')\n"
+                  "       |             ^^^^^^\n");
 }
 
 static void

@@ -7,18 +7,36 @@
 // Every name the language knows: functions with their forms, what CEL and its extensions have and
 // we have not yet (so that it is not called unknown), and words that are no names.
 
+#define BR__MANY 64 // arguments
+
+// Arguments are counted with the receiver and without the variables of a macro.
 static const br__function functions[] = {
     {BR__SIZE, true, true, 1, 1},
     {BR__CONTAINS, false, true, 2, 2},
     {BR__STARTS_WITH, false, true, 2, 2},
     {BR__ENDS_WITH, false, true, 2, 2},
+    {BR__MATCHES, true, true, 2, 2},
     {BR__LOWER_ASCII, false, true, 1, 1},
     {BR__UPPER_ASCII, false, true, 1, 1},
+    {BR__TRIM, false, true, 1, 1},
+    {BR__CHAR_AT, false, true, 2, 2},
+    {BR__INDEX_OF, false, true, 2, 3},
+    {BR__LAST_INDEX_OF, false, true, 2, 3},
+    {BR__REPLACE, false, true, 3, 4},
+    {BR__SPLIT, false, true, 2, 3},
+    {BR__SUBSTRING, false, true, 2, 3},
+    {BR__JOIN, false, true, 1, 2},
+    {BR__REVERSE, false, true, 1, 1},
+    {BR__FORMAT, false, true, 2, 2},
+    {BR__QUOTE, true, false, 1, 1},
     {BR__TO_INT, true, false, 1, 1},
+    {BR__TO_UINT, true, false, 1, 1},
     {BR__TO_DOUBLE, true, false, 1, 1},
     {BR__TO_STRING, true, false, 1, 1},
+    {BR__TO_BYTES, true, false, 1, 1},
     {BR__TO_BOOL, true, false, 1, 1},
     {BR__TO_DYN, true, false, 1, 1},
+    {BR__TYPE_OF, true, false, 1, 1},
     {BR__TO_TIMESTAMP, true, false, 1, 1},
     {BR__TO_DURATION, true, false, 1, 1},
     {BR__GET_FULL_YEAR, false, true, 1, 2},
@@ -31,20 +49,66 @@ static const br__function functions[] = {
     {BR__GET_MINUTES, false, true, 1, 2},
     {BR__GET_SECONDS, false, true, 1, 2},
     {BR__GET_MILLISECONDS, false, true, 1, 2},
+    {BR__GREATEST, true, false, 1, BR__MANY},
+    {BR__LEAST, true, false, 1, BR__MANY},
+    {BR__CEIL, true, false, 1, 1},
+    {BR__FLOOR, true, false, 1, 1},
+    {BR__ROUND, true, false, 1, 1},
+    {BR__TRUNC, true, false, 1, 1},
+    {BR__ABS, true, false, 1, 1},
+    {BR__SIGN, true, false, 1, 1},
+    {BR__SQRT, true, false, 1, 1},
+    {BR__IS_NAN, true, false, 1, 1},
+    {BR__IS_INF, true, false, 1, 1},
+    {BR__IS_FINITE, true, false, 1, 1},
+    {BR__BIT_NOT, true, false, 1, 1},
+    {BR__BIT_AND, true, false, 2, BR__MANY},
+    {BR__BIT_OR, true, false, 2, BR__MANY},
+    {BR__BIT_XOR, true, false, 2, BR__MANY},
+    {BR__BIT_SHIFT_LEFT, true, false, 2, 2},
+    {BR__BIT_SHIFT_RIGHT, true, false, 2, 2},
+    {BR__ENCODE, true, false, 1, 1},
+    {BR__DECODE, true, false, 1, 1},
+    {BR__OPT_OF, true, false, 1, 1},
+    {BR__OPT_OF_NON_ZERO, true, false, 1, 1},
+    {BR__OPT_NONE, true, false, 0, 0},
+    {BR__HAS_VALUE, false, true, 1, 1},
+    {BR__VALUE, false, true, 1, 1},
+    {BR__OPT_OR, false, true, 2, 2},
+    {BR__OR_VALUE, false, true, 2, 2},
+    {BR__NO_FUNCTION, true, true, 0, BR__MANY},
+    {BR__HAS, true, false, 1, 1},
+    {BR__ALL, false, true, 2, 2},
+    {BR__EXISTS, false, true, 2, 2},
+    {BR__EXISTS_ONE, false, true, 2, 2},
+    {BR__EXISTS_ONE_2, false, true, 2, 2},
+    {BR__FILTER, false, true, 2, 2},
+    {BR__MAP_EACH, false, true, 2, 3},
+    {BR__TRANSFORM_LIST, false, true, 2, 3},
+    {BR__TRANSFORM_MAP, false, true, 2, 3},
+    {BR__TRANSFORM_MAP_ENTRY, false, true, 2, 3},
+    {BR__BIND, true, false, 2, 2},
+    {BR__OPT_MAP, false, true, 2, 2},
+    {BR__OPT_FLAT_MAP, false, true, 2, 2},
 };
 
 // Functions and macros of CEL and its extensions that may come later.
 static const char *const later[] = {
-    "matches",    "exists",    "existsOne",     "exists_one", "all",      "map",         "filter",
-    "uint",       "bytes",     "type",          "charAt",     "indexOf",  "lastIndexOf", "replace",
-    "split",      "substring", "trim",          "join",       "format",   "reverse",     "quote",
-    "greatest",   "least",     "ceil",          "floor",      "round",    "trunc",       "abs",
-    "sign",       "isNaN",     "isInf",         "isFinite",   "orValue",  "optMap",      "bind",
-    "encode",     "decode",    "transformList", "or",         "hasValue", "value",       "sqrt",
-    "optFlatMap",
+    "sets.contains", "sets.equivalent", "sets.intersects", "regex.replace", "regex.extract",
+    "regex.extractAll", "optional.unwrap", "unwrapOpt", "first", "last", "slice", "flatten",
+    "distinct", "sort", "sortBy", "lists.range", "find", "findAll", "ip", "cidr", "isIP", "isCIDR",
+    "cel.block", "cel.index", "proto.getExt", "proto.hasExt", "getExt", "hasExt",
 };
 
-static const char *const libraries[] = {"math", "strings", "base64", "optional", "cel", "sets"};
+static const char *const libraries[] = {
+    "math", "strings", "base64", "optional", "cel", "sets", "regex", "lists", "proto",
+};
+
+// Types that are values, with their names.
+static const char *const types[] = {
+    "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type",
+    "optional_type", "google.protobuf.Timestamp", "google.protobuf.Duration",
+};
 
 static const char *const reserved[] = {
     "as",  "break", "const",   "continue",  "else",   "for", "function", "if",    "import",
@@ -80,35 +144,47 @@ br__is_reserved(rt_str name)
     return is_one_of(name, reserved, RT_COUNT(reserved));
 }
 
-br__code
+bool
+br__type_named(rt_str name, rt_str *ret_name)
+{
+    for (size_t i = 0; i < RT_COUNT(types); i++) {
+        if (rt_str_is(name, types[i])) {
+            *ret_name = rt_str_of(types[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+br__is_macro(br__code code)
+{
+    return code >= BR__ALL && code <= BR__OPT_FLAT_MAP;
+}
+
+bool
+br__is_loop(br__code code)
+{
+    return code >= BR__ALL && code < BR__BIND;
+}
+
+const br__function *
 br__find_function(rt_str name)
 {
     for (size_t i = 0; i < RT_COUNT(functions); i++) {
         if (rt_str_is(name, br__code_text(functions[i].code))) {
-            return functions[i].code;
-        }
-    }
-    return BR__CODE_COUNT;
-}
-
-const br__function *
-br__function_of(br__code code)
-{
-    for (size_t i = 0; i < RT_COUNT(functions); i++) {
-        if (functions[i].code == code) {
             return &functions[i];
         }
     }
-    RT_UNREACHABLE("only functions are called");
+    return NULL;
 }
 
 size_t
-br__function_names(rt_str ret_names[BR__FUNCTIONS_MAX])
+br__function_names(rt_str ret_names[BR__NAMES_MAX])
 {
-    _Static_assert(RT_COUNT(functions) < BR__FUNCTIONS_MAX, "room for has() too");
+    _Static_assert(RT_COUNT(functions) <= BR__NAMES_MAX, "room for all names");
     for (size_t i = 0; i < RT_COUNT(functions); i++) {
         ret_names[i] = rt_str_of(br__code_text(functions[i].code));
     }
-    ret_names[RT_COUNT(functions)] = RT_STR("has");
-    return RT_COUNT(functions) + 1;
+    return RT_COUNT(functions);
 }

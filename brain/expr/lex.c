@@ -4,8 +4,7 @@
 
 // Design notes.
 // All tokens are made before parsing, so that the parser may look ahead freely; a source of
-// BR_EXPR_BYTES_MAX bytes has at most as many tokens. Escapes are decoded here. What CEL has and we
-// have not (bytes, unsigned integers, quoted identifiers) is named as such.
+// BR_EXPR_BYTES_MAX bytes has at most as many tokens. Escapes are decoded here.
 
 typedef struct lexer {
     br__compiler *c;
@@ -78,15 +77,13 @@ skip_blanks(lexer *l)
     }
 }
 
-static bool
-refuse_unsigned(lexer *l, size_t start)
+static void
+add_integer(lexer *l, size_t start, uint64_t value)
 {
-    if (peek(l, 0) != 'u' && peek(l, 0) != 'U') {
-        return false;
-    }
-    br__report(l->c, BR__UNSUPPORTED, span_of(start, l->at + 1 - start), "leave the 'u' out",
-               "not supported yet: unsigned integers");
-    return true;
+    bool is_unsigned = peek(l, 0) == 'u' || peek(l, 0) == 'U';
+
+    l->at += is_unsigned ? 1 : 0;
+    add_token(l, is_unsigned ? BR__T_UINT : BR__T_INT, start)->magnitude = value;
 }
 
 static bool
@@ -110,10 +107,7 @@ lex_hex(lexer *l, size_t start)
         br__report(l->c, BR__SYNTAX, span_of(start, 2), NULL, "hexadecimal digits expected");
         return false;
     }
-    if (refuse_unsigned(l, start)) {
-        return false;
-    }
-    add_token(l, BR__T_INT, start)->magnitude = value;
+    add_integer(l, start, value);
     return true;
 }
 
@@ -185,41 +179,7 @@ lex_number(lexer *l)
             return false;
         }
     }
-    if (refuse_unsigned(l, start)) {
-        return false;
-    }
-    add_token(l, BR__T_INT, start)->magnitude = value;
-    return true;
-}
-
-// Appends a code point as UTF-8; false when it is none.
-static bool
-put_point(char *to, size_t *len, uint32_t point)
-{
-    char *at = to + *len;
-
-    if (point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) {
-        return false;
-    }
-    if (point < 0x80) {
-        at[0] = (char)point;
-        *len += 1;
-    } else if (point < 0x800) {
-        at[0] = (char)(0xc0 | point >> 6);
-        at[1] = (char)(0x80 | (point & 0x3f));
-        *len += 2;
-    } else if (point < 0x10000) {
-        at[0] = (char)(0xe0 | point >> 12);
-        at[1] = (char)(0x80 | (point >> 6 & 0x3f));
-        at[2] = (char)(0x80 | (point & 0x3f));
-        *len += 3;
-    } else {
-        at[0] = (char)(0xf0 | point >> 18);
-        at[1] = (char)(0x80 | (point >> 12 & 0x3f));
-        at[2] = (char)(0x80 | (point >> 6 & 0x3f));
-        at[3] = (char)(0x80 | (point & 0x3f));
-        *len += 4;
-    }
+    add_integer(l, start, value);
     return true;
 }
 
@@ -242,10 +202,20 @@ lex_digits(lexer *l, size_t skip, size_t count, uint32_t base, uint32_t *ret_poi
     return true;
 }
 
+static bool
+put_escaped(char *to, size_t *len, uint32_t point, bool is_bytes)
+{
+    if (!is_bytes) {
+        return br__utf8_put(to, len, point);
+    }
+    to[(*len)++] = (char)point;
+    return point < 0x100;
+}
+
 // Decodes the escape at the cursor; false when it is none. An escape is never shorter than what it
 // stands for, so a buffer as long as the source is room enough.
 static bool
-lex_escape(lexer *l, char *to, size_t *len)
+lex_escape(lexer *l, char *to, size_t *len, bool is_bytes)
 {
     static const char letters[] = "abfnrtv\\?\"'`";
     static const char values[] = "\a\b\f\n\r\t\v\\?\"'`";
@@ -259,12 +229,13 @@ lex_escape(lexer *l, char *to, size_t *len)
         return true;
     }
     if (c == 'x' || c == 'X') {
-        return lex_digits(l, 2, 2, 16, &point) && put_point(to, len, point);
+        return lex_digits(l, 2, 2, 16, &point) && put_escaped(to, len, point, is_bytes);
     }
-    if (c == 'u' || c == 'U') {
-        return lex_digits(l, 2, c == 'u' ? 4 : 8, 16, &point) && put_point(to, len, point);
+    if ((c == 'u' || c == 'U') && !is_bytes) {
+        return lex_digits(l, 2, c == 'u' ? 4 : 8, 16, &point) && br__utf8_put(to, len, point);
     }
-    return c >= '0' && c <= '3' && lex_digits(l, 1, 3, 8, &point) && put_point(to, len, point);
+    return c >= '0' && c <= '3' && lex_digits(l, 1, 3, 8, &point) &&
+           put_escaped(to, len, point, is_bytes);
 }
 
 // Whether the closing quote, one or three characters, stands at the cursor.
@@ -281,7 +252,7 @@ is_at_quote(const lexer *l, char quote, size_t width)
 
 // Reads a string whose quotes begin at the cursor.
 static bool
-lex_string(lexer *l, size_t start, bool is_raw)
+lex_string(lexer *l, size_t start, bool is_raw, bool is_bytes)
 {
     char quote = peek(l, 0);
     size_t width = is_at_quote(l, quote, 3) ? 3 : 1;
@@ -301,7 +272,7 @@ lex_string(lexer *l, size_t start, bool is_raw)
         if (c != '\\' || is_raw) {
             to[len++] = c;
             l->at++;
-        } else if (!lex_escape(l, to, &len)) {
+        } else if (!lex_escape(l, to, &len, is_bytes)) {
             br__report(l->c, BR__SYNTAX, span_of(at, RT_MIN((size_t)2, l->source.len - at)),
                        "write \\\\ for a backslash", "unknown escape in a text");
             return false;
@@ -309,7 +280,7 @@ lex_string(lexer *l, size_t start, bool is_raw)
     }
     l->at += width;
     l->decoded_len += len;
-    add_token(l, BR__T_STRING, start)->text = (rt_str){to, len};
+    add_token(l, is_bytes ? BR__T_BYTES : BR__T_STRING, start)->text = (rt_str){to, len};
     return true;
 }
 
@@ -325,6 +296,9 @@ lex_prefixed_string(lexer *l, bool *ret_is_string)
     while (prefix < 2 && peek(l, prefix) != '\0' && strchr("rRbB", peek(l, prefix)) != NULL) {
         bool is_r = peek(l, prefix) == 'r' || peek(l, prefix) == 'R';
 
+        if (is_r ? is_raw : is_bytes) {
+            break;
+        }
         is_raw = is_raw || is_r;
         is_bytes = is_bytes || !is_r;
         prefix++;
@@ -333,13 +307,8 @@ lex_prefixed_string(lexer *l, bool *ret_is_string)
     if (!*ret_is_string) {
         return true;
     }
-    if (is_bytes || prefix > 1) {
-        br__report(l->c, BR__UNSUPPORTED, span_of(start, prefix + 1), NULL,
-                   "not supported yet: bytes");
-        return false;
-    }
     l->at += prefix;
-    return lex_string(l, start, is_raw);
+    return lex_string(l, start, is_raw, is_bytes);
 }
 
 static void
@@ -418,16 +387,35 @@ lex_symbol(lexer *l)
             return true;
         }
     }
-    if (c == '`') {
-        br__report(l->c, BR__UNSUPPORTED, span_of(start, 1), NULL,
-                   "not supported yet: names in back quotes");
-    } else if ((uint8_t)c >= 0x20 && (uint8_t)c < 0x7f) {
+    if ((uint8_t)c >= 0x20 && (uint8_t)c < 0x7f) {
         br__report(l->c, BR__SYNTAX, span_of(start, 1), help_for(c), "'%c' has no meaning here", c);
     } else {
         br__report(l->c, BR__SYNTAX, span_of(start, 1), "put texts in quotes",
                    "this character has no meaning here");
     }
     return false;
+}
+
+// Reads a field's name in back quotes, such as `content-type`.
+static bool
+lex_quoted_name(lexer *l)
+{
+    static const char others[] = "._-/ ";
+    size_t start = l->at++;
+
+    while (is_name_start(peek(l, 0)) || is_digit(peek(l, 0)) ||
+           (peek(l, 0) != '\0' && strchr(others, peek(l, 0)) != NULL)) {
+        l->at++;
+    }
+    if (peek(l, 0) != '`' || l->at == start + 1) {
+        br__report(l->c, BR__SYNTAX, span_of(start, l->at - start), NULL,
+                   "a name in back quotes has letters, digits, blanks and . _ - / alone");
+        return false;
+    }
+    l->at++;
+    add_token(l, BR__T_QUOTED, start)->text =
+        (rt_str){l->source.ptr + start + 1, l->at - start - 2};
+    return true;
 }
 
 static bool
@@ -449,7 +437,7 @@ lex_token(lexer *l)
         lex_name(l);
         return true;
     }
-    return lex_symbol(l);
+    return c == '`' ? lex_quoted_name(l) : lex_symbol(l);
 }
 
 bool
@@ -458,7 +446,7 @@ br__lex(br__compiler *c)
     lexer l = {.c = c, .source = c->source};
 
     c->tokens = rt_arena_array(c->arena, br__token, c->source.len + 1);
-    l.decoded = rt_arena_alloc(c->arena, c->source.len + 1);
+    l.decoded = rt_arena_alloc(c->kept.arena, c->source.len + 1);
     if (c->tokens == NULL || l.decoded == NULL) {
         return br__no_memory(c);
     }

@@ -26,7 +26,7 @@ token_text(const br__parser *p, const br__token *token)
 }
 
 static bool
-push_const(br__parser *p, rt_value value, br__span span)
+push_const(br__parser *p, br__value value, br__span span)
 {
     br__node *node = NULL;
 
@@ -47,7 +47,7 @@ on_int(br__parser *p, const br__token *token, br__span span, bool is_negative)
         br__report(p->c, BR__SYNTAX, span, NULL, "integer does not fit in 64 bits");
         return false;
     }
-    return push_const(p, RT_I64((int64_t)(is_negative ? 0 - token->magnitude : token->magnitude)),
+    return push_const(p, br__of_int((int64_t)(is_negative ? 0 - token->magnitude : token->magnitude)),
                       span);
 }
 
@@ -65,7 +65,7 @@ on_minus(br__parser *p)
     }
     if (number->kind == BR__T_DOUBLE) {
         p->at++;
-        return push_const(p, RT_F64(-number->real), span);
+        return push_const(p, br__of_double(-number->real), span);
     }
     return br__push_entry(p, (br__entry){.kind = BR__E_PREFIX,
                                          .precedence = BR__P_PREFIX,
@@ -105,16 +105,22 @@ on_prefix(br__parser *p)
 }
 
 static bool
-refuse_function(br__parser *p, const br__token *token, bool is_method)
-{
-    rt_str names[BR__FUNCTIONS_MAX];
-    size_t count = br__function_names(names);
-    rt_str name = token_text(p, token);
-    char help[96];
-    bool is_in_library =
-        is_method && br__operand(p, 0)->code == BR__LOAD && br__is_library(br__operand(p, 0)->path);
+open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start);
 
-    if (is_in_library || br__is_later(name)) {
+static bool
+refuse_function(br__parser *p, const br__token *token, rt_str name)
+{
+    rt_str names[BR__NAMES_MAX];
+    size_t count = br__function_names(names);
+    char help[96];
+
+    if (p->c->is_unchecked) { // it has no value, which && and || may absorb
+        bool is_method = p->at > 0 && token_at(p, 0)[-1].kind == BR__T_DOT && p->operand_count > 0;
+
+        return open_call(p, br__find_function(rt_str_of(br__code_text(BR__NO_FUNCTION))), is_method,
+                         is_method ? br__operand(p, 0)->outer.pos : token->span.pos);
+    }
+    if (br__is_later(name)) {
         br__report(p->c, BR__UNSUPPORTED, token->span, NULL, "not supported yet: %.*s()",
                    RT_STR_ARG(name));
         return false;
@@ -125,57 +131,168 @@ refuse_function(br__parser *p, const br__token *token, bool is_method)
     return false;
 }
 
-// Makes the node of a call whose arguments are the operands above e->base.
+// Turns the field that is asked for into the question, or reports that it is none.
 static bool
-close_call(br__parser *p, const br__entry *e, uint16_t end)
+close_has(br__parser *p, br__span span)
 {
-    const br__function *f = br__function_of(e->code);
-    size_t argc = p->operand_count - e->base;
-    br__node *node = NULL;
+    br__node *node = &p->c->nodes[p->operands[p->operand_count - 1]];
+    bool is_path = node->code == BR__LOAD && memchr(node->path.ptr, '.', node->path.len) != NULL;
 
-    if (argc < f->argc_min || argc > f->argc_max) {
-        br__report(p->c, BR__TYPE, br__span_between(e->start, end), NULL,
-                   "no such overload: %s() with %zu argument%s", br__code_text(e->code),
-                   argc - (e->is_method ? 1 : 0), argc - (e->is_method ? 1 : 0) == 1 ? "" : "s");
+    if (!is_path && node->code != BR__SELECT) {
+        br__report(p->c, BR__SYNTAX, span, "such as has(data.weight)", "has() wants a field");
         return false;
     }
-    if (!br__add_node(p, e->code, argc, br__span_between(e->start, end), &node)) {
-        return false;
-    }
-    node->is_method = e->is_method;
+    node->code = is_path ? BR__HAS : BR__TEST;
+    node->span = span;
+    node->outer = span;
     p->wants_value = false;
     return true;
 }
 
-// A function name and its opening parenthesis stand at the cursor; a method's receiver is the
+// Makes the node of a call whose arguments are the operands above e->base.
+static bool
+close_call(br__parser *p, const br__entry *e, uint16_t end)
+{
+    const br__function *f = br__find_function(rt_str_of(br__code_text(e->code)));
+    size_t argc = p->operand_count - e->base;
+    br__span span = br__span_between(e->start, end);
+    br__node *node = NULL;
+
+    if (argc < f->argc_min || argc > f->argc_max) {
+        size_t written = argc - (e->is_method ? 1 : 0) + e->var_count;
+
+        br__report(p->c, BR__TYPE, span, NULL, "no such overload: %s() with %zu argument%s",
+                   br__code_text(e->code), written, written == 1 ? "" : "s");
+        return false;
+    }
+    if (e->code == BR__HAS) {
+        return close_has(p, span);
+    }
+    if (!br__add_node(p, e->code, argc, span, &node)) {
+        return false;
+    }
+    node->is_method = e->is_method;
+    node->var_count = e->var_count;
+    for (size_t i = 0; i < e->var_count; i++) {
+        node->vars[i] = token_text(p, &p->c->tokens[e->var_first + 2 * i]);
+    }
+    p->wants_value = false;
+    return true;
+}
+
+// Reads the variables of a macro, at the cursor behind its opening parenthesis.
+static bool
+read_variables(br__parser *p, br__entry *e)
+{
+    bool is_pair = e->code >= BR__TRANSFORM_LIST && e->code <= BR__TRANSFORM_MAP_ENTRY;
+    bool may_be_pair = e->code >= BR__ALL && e->code <= BR__EXISTS_ONE_2;
+    size_t count = 1;
+
+    if (is_pair || (may_be_pair && token_at(p, 2)->kind == BR__T_IDENT &&
+                    token_at(p, 3)->kind == BR__T_COMMA)) {
+        count = 2;
+    }
+    e->var_first = (uint16_t)p->at;
+    e->var_count = (uint8_t)count;
+    for (size_t i = 0; i < count; i++) {
+        const br__token *name = token_at(p, 0);
+
+        if (name->kind != BR__T_IDENT || token_at(p, 1)->kind != BR__T_COMMA ||
+            br__is_reserved(token_text(p, name))) {
+            br__report(p->c, BR__SYNTAX, name->span,
+                       count == 2 ? "such as .all(key, value, value > 0)" : "such as .all(x, x > 0)",
+                       "%s() wants a name here, and what is done with it behind a comma",
+                       br__code_text(e->code));
+            return false;
+        }
+        p->at += 2;
+    }
+    if (count == 2 && rt_str_equal(token_text(p, &p->c->tokens[e->var_first]),
+                                   token_text(p, &p->c->tokens[e->var_first + 2]))) {
+        br__report(p->c, BR__SYNTAX, p->c->tokens[e->var_first + 2].span, NULL,
+                   "both variables have one name");
+        return false;
+    }
+    return true;
+}
+
+// The function's name and opening parenthesis stand at the cursor; a method's receiver is the
 // topmost operand.
 static bool
-open_call(br__parser *p, bool is_method)
+open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start)
 {
     const br__token *name = token_at(p, 0);
     br__entry e = {.kind = BR__E_CALL,
-                   .code = br__find_function(token_text(p, name)),
+                   .code = f->code,
                    .is_method = is_method,
                    .base = (uint16_t)(p->operand_count - (is_method ? 1 : 0)),
-                   .start = is_method ? br__operand(p, 0)->outer.pos : name->span.pos,
+                   .start = start,
                    .span = name->span};
 
-    if (e.code == BR__CODE_COUNT) {
-        return refuse_function(p, name, is_method);
-    }
-    if (is_method ? !br__function_of(e.code)->is_method : !br__function_of(e.code)->is_global) {
+    if (is_method ? !f->is_method : !f->is_global) {
         br__report(p->c, BR__TYPE, name->span, is_method ? NULL : "write text.function(...)",
                    "%s() is %s", br__code_text(e.code),
                    is_method ? "called without a receiver" : "called on a value");
         return false;
     }
     p->at += 2;
-    if (token_at(p, 0)->kind == BR__T_CLOSE) {
+    if (br__is_macro(e.code) && !read_variables(p, &e)) {
+        return false;
+    }
+    if (token_at(p, 0)->kind == BR__T_CLOSE && e.var_count == 0) {
         p->at++;
         return close_call(p, &e, br__end_of(token_at(p, 0)[-1].span));
     }
     p->wants_value = true;
     return br__push_entry(p, e);
+}
+
+static bool
+open_function(br__parser *p)
+{
+    const br__token *name = token_at(p, 0);
+    const br__function *f = br__find_function(token_text(p, name));
+
+    return f != NULL ? open_call(p, f, false, name->span.pos)
+                     : refuse_function(p, name, token_text(p, name));
+}
+
+// "math" and "." before the cursor's "greatest(": the operand is no value but part of the name.
+static bool
+open_qualified(br__parser *p, rt_str library)
+{
+    const br__token *token = token_at(p, 0);
+    uint16_t start = br__operand(p, 0)->outer.pos;
+    rt_str name =
+        rt_arena_printf(p->c->arena, "%.*s.%.*s", RT_STR_ARG(library),
+                        RT_STR_ARG(token_text(p, token)));
+    const br__function *f = NULL;
+
+    if (name.ptr == NULL) {
+        return br__no_memory(p->c);
+    }
+    f = br__find_function(name);
+    if (f == NULL) {
+        return refuse_function(p, token, name);
+    }
+    p->operand_count--;
+    p->c->node_count--;
+    return open_call(p, f, false, start);
+}
+
+static bool
+open_method(br__parser *p)
+{
+    const br__token *name = token_at(p, 0);
+    const br__node *receiver = br__operand(p, 0);
+    const br__function *f = br__find_function(token_text(p, name));
+
+    if (receiver->code == BR__LOAD && br__is_library(receiver->path) &&
+        receiver->span.len == receiver->outer.len) {
+        return open_qualified(p, receiver->path);
+    }
+    return f != NULL ? open_call(p, f, true, receiver->outer.pos)
+                     : refuse_function(p, name, token_text(p, name));
 }
 
 // Reads name.name... at the cursor; the last name before a parenthesis is a method and stays.
@@ -211,32 +328,17 @@ read_path(br__parser *p, rt_str *ret_path)
 }
 
 static bool
-on_has(br__parser *p)
+on_path(br__parser *p, uint16_t start, bool is_absolute)
 {
-    uint16_t start = token_at(p, 0)->span.pos;
     br__node *node = NULL;
     rt_str path = {NULL, 0};
-    bool is_field = false;
-    bool is_name = token_at(p, 2)->kind == BR__T_IDENT;
+    br__span span = read_path(p, &path);
 
-    p->at += 2;
-    if (is_name) {
-        (void)read_path(p, &path);
-        is_field = memchr(path.ptr, '.', path.len) != NULL;
-    }
-    if (!is_field || token_at(p, 0)->kind != BR__T_CLOSE) {
-        br__report(p->c, is_name ? BR__SYNTAX : BR__UNSUPPORTED,
-                   br__span_between(start, br__end_of(token_at(p, 0)->span)),
-                   "such as has(data.weight)",
-                   is_name ? "has() wants a field" : "not supported yet: has() without a field");
-        return false;
-    }
-    p->at++;
-    if (!br__add_node(p, BR__HAS, 0,
-                      br__span_between(start, br__end_of(p->c->tokens[p->at - 1].span)), &node)) {
+    if (!br__add_node(p, BR__LOAD, 0, br__span_between(start, br__end_of(span)), &node)) {
         return false;
     }
     node->path = path;
+    node->is_absolute = is_absolute;
     p->wants_value = false;
     return true;
 }
@@ -246,45 +348,80 @@ on_name(br__parser *p)
 {
     const br__token *token = token_at(p, 0);
     rt_str name = token_text(p, token);
-    br__node *node = NULL;
-    rt_str path = {NULL, 0};
-    br__span span;
 
     if (token_at(p, 1)->kind == BR__T_OPEN) {
-        return rt_str_is(name, "has") ? on_has(p) : open_call(p, false);
+        return open_function(p);
     }
     if (br__is_reserved(name)) {
         br__report(p->c, BR__SYNTAX, token->span, NULL, "'%.*s' is a reserved word",
                    RT_STR_ARG(name));
         return false;
     }
-    span = read_path(p, &path);
-    if (!br__add_node(p, BR__LOAD, 0, span, &node)) {
+    return on_path(p, token->span.pos, false);
+}
+
+// A name that begins with a dot is looked for at the top, whatever the container.
+static bool
+on_absolute_name(br__parser *p)
+{
+    const br__token *dot = token_at(p, 0);
+
+    if (token_at(p, 1)->kind != BR__T_IDENT) {
+        br__report(p->c, BR__SYNTAX, dot->span, NULL, "a name was expected after '.'");
         return false;
     }
-    node->path = path;
-    p->wants_value = false;
-    return true;
+    p->at++;
+    return token_at(p, 1)->kind == BR__T_OPEN ? open_function(p)
+                                              : on_path(p, dot->span.pos, true);
+}
+
+// Takes the question mark that makes an element or key optional.
+static void
+begin_element(br__parser *p)
+{
+    if (token_at(p, 0)->kind == BR__T_QUESTION) {
+        p->entries[p->entry_count - 1].is_entry_optional = true;
+        p->at++;
+    }
 }
 
 static bool
-open_list(br__parser *p)
+open_list(br__parser *p, br__entry_kind kind, br__token_kind close)
 {
     const br__token *token = token_at(p, 0);
     br__node *node = NULL;
+    br__code code = kind == BR__E_LIST ? BR__MAKE_LIST : BR__MAKE_MAP;
 
     p->at++;
-    if (token_at(p, 0)->kind == BR__T_BRACKET_CLOSE) {
+    if (token_at(p, 0)->kind == close) {
         p->wants_value = false;
         p->at++;
-        return br__add_node(p, BR__LIST, 0,
+        return br__add_node(p, code, 0,
                             br__span_between(token->span.pos, br__end_of(token_at(p, 0)[-1].span)),
                             &node);
     }
-    return br__push_entry(p, (br__entry){.kind = BR__E_LIST,
-                                         .base = (uint16_t)p->operand_count,
-                                         .start = token->span.pos,
-                                         .span = token->span});
+    if (!br__push_entry(p, (br__entry){.kind = kind,
+                                       .base = (uint16_t)p->operand_count,
+                                       .start = token->span.pos,
+                                       .span = token->span})) {
+        return false;
+    }
+    begin_element(p);
+    return true;
+}
+
+// An element is complete; an optional one gets a node of its own.
+static bool
+end_element(br__parser *p)
+{
+    br__entry *e = &p->entries[p->entry_count - 1];
+    br__node *node = NULL;
+
+    if (!e->is_entry_optional) {
+        return true;
+    }
+    e->is_entry_optional = false;
+    return br__add_node(p, BR__ENTRY, 1, br__operand(p, 0)->outer, &node);
 }
 
 static bool
@@ -323,14 +460,27 @@ on_value(br__parser *p)
         return on_int(p, token, token->span, false);
     case BR__T_DOUBLE:
         p->at++;
-        return push_const(p, RT_F64(token->real), token->span);
+        return push_const(p, br__of_double(token->real), token->span);
     case BR__T_STRING:
         p->at++;
-        return push_const(p, RT_TEXT(token->text), token->span);
+        return push_const(p, br__of_text(token->text), token->span);
+    case BR__T_BYTES: {
+        br__value bytes = br__of_text(token->text);
+
+        bytes.kind = BR__BYTES;
+        p->at++;
+        return push_const(p, bytes, token->span);
+    }
+    case BR__T_UINT:
+        p->at++;
+        return push_const(p, br__of_uint(token->magnitude), token->span);
+    case BR__T_NULL:
+        p->at++;
+        return push_const(p, (br__value){.kind = BR__NULL}, token->span);
     case BR__T_TRUE:
     case BR__T_FALSE:
         p->at++;
-        return push_const(p, RT_BOOL(token->kind == BR__T_TRUE), token->span);
+        return push_const(p, br__of_bool(token->kind == BR__T_TRUE), token->span);
     case BR__T_IDENT:
         return on_name(p);
     case BR__T_OPEN:
@@ -340,17 +490,15 @@ on_value(br__parser *p)
                                              .start = token->span.pos,
                                              .span = token->span});
     case BR__T_BRACKET:
-        return open_list(p);
+        return open_list(p, BR__E_LIST, BR__T_BRACKET_CLOSE);
+    case BR__T_BRACE:
+        return open_list(p, BR__E_MAP, BR__T_BRACE_CLOSE);
+    case BR__T_DOT:
+        return on_absolute_name(p);
     case BR__T_NOT:
         return on_prefix(p);
     case BR__T_OPERATOR:
         return token->code == BR__SUB ? on_prefix(p) : refuse_missing_value(p);
-    case BR__T_NULL:
-        return refuse_unsupported(p, "null", "a field is there or absent: ask has(data.field)");
-    case BR__T_BRACE:
-        return refuse_unsupported(p, "maps", NULL);
-    case BR__T_DOT:
-        return refuse_unsupported(p, "a name that begins with a dot", NULL);
     case BR__T_END:
     case BR__T_CLOSE:
     case BR__T_BRACKET_CLOSE:
@@ -358,6 +506,7 @@ on_value(br__parser *p)
     case BR__T_COMMA:
     case BR__T_QUESTION:
     case BR__T_COLON:
+    case BR__T_QUOTED:
         return refuse_missing_value(p);
     }
     RT_UNREACHABLE("every token kind has its case");
@@ -417,9 +566,11 @@ on_question(br__parser *p)
                                          .span = token->span});
 }
 
-// Closes everything up to the innermost bracket or question mark; it must be of `kind`.
+#define MASK(kind) (1U << (kind))
+
+// Closes everything up to the innermost bracket or question mark; it must be of one of `kinds`.
 static bool
-reduce_to(br__parser *p, br__entry_kind kind, br__entry_kind other)
+reduce_to(br__parser *p, unsigned kinds)
 {
     const br__entry *top = NULL;
     const br__token *token = token_at(p, 0);
@@ -428,7 +579,7 @@ reduce_to(br__parser *p, br__entry_kind kind, br__entry_kind other)
         return false;
     }
     top = br__top_entry(p);
-    if (top != NULL && (top->kind == kind || top->kind == other)) {
+    if (top != NULL && (MASK(top->kind) & kinds) != 0) {
         return true;
     }
     if (top != NULL && top->kind == BR__E_QUESTION) {
@@ -441,14 +592,42 @@ reduce_to(br__parser *p, br__entry_kind kind, br__entry_kind other)
     return false;
 }
 
+// Whether a map's entry at the top has a key that waits for its value.
+static bool
+has_open_key(const br__parser *p)
+{
+    const br__entry *e = br__top_entry(p);
+
+    return e->kind == BR__E_MAP && (p->operand_count - e->base) % 2 == 1;
+}
+
+static bool
+refuse_colon(br__parser *p, bool is_wanted)
+{
+    const br__token *token = token_at(p, 0);
+
+    br__report(p->c, BR__SYNTAX, token->span, "such as {\"key\": value}",
+               is_wanted ? "':' and a value were expected before '%.*s'"
+                         : "'%.*s' stands behind a value already",
+               RT_STR_ARG(token_text(p, token)));
+    return false;
+}
+
 static bool
 on_colon(br__parser *p)
 {
-    if (!reduce_to(p, BR__E_QUESTION, BR__E_QUESTION)) {
+    br__entry *top = NULL;
+
+    if (!reduce_to(p, MASK(BR__E_QUESTION) | MASK(BR__E_MAP))) {
         return false;
     }
-    p->entries[p->entry_count - 1].kind = BR__E_COLON;
-    p->entries[p->entry_count - 1].precedence = BR__P_CONDITION;
+    top = &p->entries[p->entry_count - 1];
+    if (top->kind == BR__E_QUESTION) {
+        top->kind = BR__E_COLON;
+        top->precedence = BR__P_CONDITION;
+    } else if (!has_open_key(p)) {
+        return refuse_colon(p, false);
+    }
     p->at++;
     p->wants_value = true;
     return true;
@@ -460,7 +639,7 @@ on_close(br__parser *p)
     const br__token *token = token_at(p, 0);
     br__entry e;
 
-    if (!reduce_to(p, BR__E_PAREN, BR__E_CALL)) {
+    if (!reduce_to(p, MASK(BR__E_PAREN) | MASK(BR__E_CALL))) {
         return false;
     }
     e = br__pop_entry(p);
@@ -474,47 +653,140 @@ on_close(br__parser *p)
 }
 
 static bool
+close_index(br__parser *p, const br__entry *e, uint16_t end)
+{
+    br__node *node = NULL;
+
+    return br__add_node(p, e->is_optional ? BR__OPT_INDEX : BR__INDEX, 2,
+                        br__span_between(e->start, end), &node);
+}
+
+static bool
 on_bracket_close(br__parser *p)
 {
-    const br__token *token = token_at(p, 0);
+    uint16_t end = br__end_of(token_at(p, 0)->span);
     br__node *node = NULL;
     br__entry e;
 
-    if (!reduce_to(p, BR__E_LIST, BR__E_LIST)) {
+    if (!reduce_to(p, MASK(BR__E_LIST) | MASK(BR__E_INDEX)) || !end_element(p)) {
         return false;
     }
     e = br__pop_entry(p);
     p->at++;
-    return br__add_node(p, BR__LIST, p->operand_count - e.base,
-                        br__span_between(e.start, br__end_of(token->span)), &node);
+    if (e.kind == BR__E_INDEX) {
+        return close_index(p, &e, end);
+    }
+    return br__add_node(p, BR__MAKE_LIST, p->operand_count - e.base,
+                        br__span_between(e.start, end), &node);
+}
+
+static bool
+on_brace_close(br__parser *p)
+{
+    uint16_t end = br__end_of(token_at(p, 0)->span);
+    br__node *node = NULL;
+    br__entry e;
+
+    if (!reduce_to(p, MASK(BR__E_MAP))) {
+        return false;
+    }
+    if (has_open_key(p)) {
+        return refuse_colon(p, true);
+    }
+    if (!end_element(p)) {
+        return false;
+    }
+    e = br__pop_entry(p);
+    p->at++;
+    return br__add_node(p, BR__MAKE_MAP, p->operand_count - e.base, br__span_between(e.start, end),
+                        &node);
 }
 
 static bool
 on_comma(br__parser *p)
 {
-    if (!reduce_to(p, BR__E_CALL, BR__E_LIST)) {
+    br__token_kind close = BR__T_END;
+
+    if (!reduce_to(p, MASK(BR__E_CALL) | MASK(BR__E_LIST) | MASK(BR__E_MAP))) {
+        return false;
+    }
+    if (has_open_key(p)) {
+        return refuse_colon(p, true);
+    }
+    if (!end_element(p)) {
         return false;
     }
     p->at++;
-    // A list may end with a comma.
-    p->wants_value =
-        br__top_entry(p)->kind != BR__E_LIST || token_at(p, 0)->kind != BR__T_BRACKET_CLOSE;
+    // A list and a map may end with a comma.
+    if (br__top_entry(p)->kind != BR__E_CALL) {
+        close = br__top_entry(p)->kind == BR__E_LIST ? BR__T_BRACKET_CLOSE : BR__T_BRACE_CLOSE;
+        begin_element(p);
+    }
+    p->wants_value = token_at(p, 0)->kind != close;
+    return true;
+}
+
+static bool
+open_index(br__parser *p)
+{
+    const br__token *token = token_at(p, 0);
+    bool is_optional = token_at(p, 1)->kind == BR__T_QUESTION;
+
+    p->at += is_optional ? 2 : 1;
+    p->wants_value = true;
+    return br__push_entry(p, (br__entry){.kind = BR__E_INDEX,
+                                         .is_optional = is_optional,
+                                         .base = (uint16_t)(p->operand_count - 1),
+                                         .start = br__operand(p, 0)->outer.pos,
+                                         .span = token->span});
+}
+
+// (name).field: the same path as without parentheses.
+static bool
+extend_path(br__parser *p, const br__token *name)
+{
+    br__node *node = &p->c->nodes[p->operands[p->operand_count - 1]];
+
+    node->path = rt_arena_printf(p->c->arena, "%.*s.%.*s", RT_STR_ARG(node->path),
+                                 RT_STR_ARG(token_text(p, name)));
+    if (node->path.ptr == NULL) {
+        return br__no_memory(p->c);
+    }
+    node->span = br__span_between(node->outer.pos, br__end_of(name->span));
+    node->outer = node->span;
+    p->at++;
     return true;
 }
 
 static bool
 on_dot(br__parser *p)
 {
-    if (token_at(p, 1)->kind != BR__T_IDENT) {
+    bool is_optional = token_at(p, 1)->kind == BR__T_QUESTION;
+    const br__token *name = token_at(p, is_optional ? 2 : 1);
+    br__node *node = NULL;
+    uint16_t start = br__operand(p, 0)->outer.pos;
+
+    if (name->kind != BR__T_IDENT && name->kind != BR__T_QUOTED) {
         br__report(p->c, BR__SYNTAX, token_at(p, 0)->span, NULL,
                    "a field or function was expected after '.'");
         return false;
     }
-    if (token_at(p, 2)->kind != BR__T_OPEN) {
-        return refuse_unsupported(p, "a field of a computed value", NULL);
+    p->at += is_optional ? 2 : 1;
+    if (name->kind == BR__T_IDENT && !is_optional) {
+        if (token_at(p, 1)->kind == BR__T_OPEN) {
+            return open_method(p);
+        }
+        if (br__operand(p, 0)->code == BR__LOAD) {
+            return extend_path(p, name);
+        }
     }
     p->at++;
-    return open_call(p, true);
+    if (!br__add_node(p, is_optional ? BR__OPT_SELECT : BR__SELECT, 1,
+                      br__span_between(start, br__end_of(name->span)), &node)) {
+        return false;
+    }
+    node->path = name->kind == BR__T_QUOTED ? name->text : token_text(p, name);
+    return true;
 }
 
 static bool
@@ -530,6 +802,8 @@ on_end(br__parser *p)
         br__report(p->c, BR__SYNTAX, top->span, NULL, "%s",
                    top->kind == BR__E_QUESTION ? "'?' without ':'"
                    : top->kind == BR__E_LIST   ? "'[' is not closed"
+                   : top->kind == BR__E_INDEX  ? "'[' is not closed"
+                   : top->kind == BR__E_MAP    ? "'{' is not closed"
                                                : "'(' is not closed");
         return false;
     }
@@ -575,7 +849,9 @@ on_operator(br__parser *p)
     case BR__T_END:
         return on_end(p);
     case BR__T_BRACKET:
-        return refuse_unsupported(p, "an index [...]", NULL);
+        return open_index(p);
+    case BR__T_BRACE_CLOSE:
+        return on_brace_close(p);
     case BR__T_BRACE:
         return refuse_unsupported(p, "messages {...}", NULL);
     case BR__T_IDENT:
@@ -587,7 +863,9 @@ on_operator(br__parser *p)
     case BR__T_NULL:
     case BR__T_OPEN:
     case BR__T_NOT:
-    case BR__T_BRACE_CLOSE:
+    case BR__T_UINT:
+    case BR__T_BYTES:
+    case BR__T_QUOTED:
         return refuse_missing_operator(p);
     }
     RT_UNREACHABLE("every token kind has its case");

@@ -5,7 +5,7 @@
 
 // Design notes.
 // A template is a row of parts, each a literal text or an expression. The end of "${...}" is the
-// first '}' outside of quotes: expressions have no braces of their own. All parts are compiled even
+// first '}' outside of quotes and of the braces of maps. All parts are compiled even
 // after a mistake, so that one run shows every finding.
 
 #define TEMPLATE_MAGIC 0x7e3b0001u
@@ -104,13 +104,17 @@ find_end(rt_str source, size_t at, size_t *ret_end)
 {
     char quote = '\0';
     bool is_raw = false;
+    size_t braces = 0;
 
     for (; at < source.len; at++) {
         char c = source.ptr[at];
 
-        if (quote == '\0' && c == '}') {
+        if (quote == '\0' && c == '}' && braces == 0) {
             *ret_end = at;
             return true;
+        }
+        if (quote == '\0' && (c == '{' || c == '}')) {
+            braces = c == '{' ? braces + 1 : braces - 1;
         }
         if (quote == '\0' && (c == '"' || c == '\'')) {
             quote = c;

@@ -8,13 +8,13 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
 {
     (void)user;
     if (rt_str_is(path, "order.id")) {
-        *ret_var = (br_expr_var){0, RT_KIND_STR, false};
+        *ret_var = (br_expr_var){.slot = 0, .kind = RT_KIND_STR};
     } else if (rt_str_is(path, "data.value_cop")) {
-        *ret_var = (br_expr_var){1, RT_KIND_I64, false};
+        *ret_var = (br_expr_var){.slot = 1, .kind = RT_KIND_I64};
     } else if (rt_str_is(path, "data.eta_at")) {
-        *ret_var = (br_expr_var){2, RT_KIND_TIME, false};
+        *ret_var = (br_expr_var){.slot = 2, .kind = RT_KIND_TIME};
     } else if (rt_str_is(path, "data.gone")) {
-        *ret_var = (br_expr_var){3, RT_KIND_STR, false};
+        *ret_var = (br_expr_var){.slot = 3, .kind = RT_KIND_STR};
     } else {
         return false;
     }

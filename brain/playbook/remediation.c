@@ -294,7 +294,9 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
     for (size_t i = 0; i < RT_COUNT(data_fields); i++) {
         if (rt_str_starts(path, RT_STR("data.")) &&
             rt_str_is((rt_str){path.ptr + 5, path.len - 5}, data_fields[i].name)) {
-            *ret_var = (br_expr_var){(uint32_t)i, data_fields[i].kind, !data_fields[i].required};
+            *ret_var = (br_expr_var){.slot = (uint32_t)i,
+                                     .kind = data_fields[i].kind,
+                                     .maybe_absent = !data_fields[i].required};
             return true;
         }
     }
@@ -322,7 +324,7 @@ suggest(void *user, rt_str path, rt_str *ret_names, size_t max)
 static void
 read_when(const rt_node *root, br_remediation *into, rt_diag *diag)
 {
-    static const br_expr_env env = {resolve, suggest, NULL};
+    static const br_expr_env env = {.resolve = resolve, .suggest = suggest};
     const rt_node *when = rt_node_get(root, "when");
     rt_err err;
 

@@ -82,7 +82,9 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
     (void)user;
     for (size_t i = 0; i < RT_COUNT(variables); i++) {
         if (rt_str_is(path, variables[i].path)) {
-            *ret_var = (br_expr_var){(uint32_t)i, variables[i].kind, variables[i].maybe_absent};
+            *ret_var = (br_expr_var){.slot = (uint32_t)i,
+                                     .kind = variables[i].kind,
+                                     .maybe_absent = variables[i].maybe_absent};
             return true;
         }
     }

@@ -1,0 +1,317 @@
+// cel_eval: evaluates expressions for tests that know what CEL says: JSON lines in, JSON lines out.
+//
+// usage: cel_eval < LINES
+// In:  {"expr": HEX OF TEXT, "check": BOOL, "container": TEXT,
+//       "vars": [{"name": TEXT, "type": TYPE IN CEL'S WORDS, "value": HEX OF MSGPACK or absent}]}
+// Out: {"type": TYPE, "value": HEX OF MSGPACK}, or {"error": "compile" or a fault, "text": TEXT}.
+// Types that msgpack has not are its extensions BR__EXT_*.
+#include <stdio.h>
+
+#include "brain/expr/expr_internal.h"
+#include "runtime/base/alloc.h"
+#include "runtime/base/check.h"
+#include "runtime/wire/json.h"
+
+#define LINE_BYTES_MAX (1024 * 1024)
+#define VARS_MAX 32
+#define VALUES_BYTES (4 * 1024 * 1024)
+#define FRAMES_MAX (BR__VALUE_DEPTH_MAX + 1)
+
+typedef struct variable {
+    rt_str name;
+    rt_str type;
+    rt_value value;
+} variable;
+
+typedef struct question {
+    rt_str expr;
+    rt_str container;
+    bool is_checked;
+    variable vars[VARS_MAX];
+    uint32_t var_count;
+} question;
+
+static bool
+resolve(void *user, rt_str path, br_expr_var *ret_var)
+{
+    const question *q = user;
+
+    for (uint32_t i = 0; i < q->var_count; i++) {
+        if (rt_str_equal(q->vars[i].name, path)) {
+            *ret_var = (br_expr_var){.slot = i, .type = q->vars[i].type};
+            return true;
+        }
+    }
+    return false;
+}
+
+static rt_value
+load(const void *user, uint32_t slot)
+{
+    const question *q = user;
+
+    return q->vars[slot].value;
+}
+
+static rt_str
+text_at(rt_bytes map, const char *key)
+{
+    rt_mp mp;
+    rt_str text = RT_STR("");
+
+    if (rt_mp_find(map, rt_str_of(key), &mp)) {
+        RT_IGNORE(rt_mp_str(&mp, &text)); // what is no text counts as empty
+    }
+    return text;
+}
+
+static uint8_t
+nibble(char c)
+{
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+// Bytes written as hexadecimal digits, since JSON cannot carry all of them; empty at the limit.
+static rt_str
+from_hex(rt_str hex, rt_arena *arena)
+{
+    char *bytes = rt_arena_alloc(arena, hex.len / 2 + 1);
+
+    for (size_t i = 0; bytes != NULL && i + 1 < hex.len; i += 2) {
+        bytes[i / 2] = (char)(nibble(hex.ptr[i]) << 4 | nibble(hex.ptr[i + 1]));
+    }
+    return bytes != NULL ? (rt_str){bytes, hex.len / 2} : RT_STR("");
+}
+
+static void
+read_variable(question *q, rt_bytes raw, rt_arena *arena)
+{
+    variable *v = &q->vars[q->var_count];
+    rt_str hex = text_at(raw, "value");
+
+    if (q->var_count == VARS_MAX) {
+        return;
+    }
+    q->var_count++;
+    *v = (variable){.name = text_at(raw, "name"), .type = text_at(raw, "type")};
+    if (hex.len > 0) {
+        v->value = RT_TEXT(from_hex(hex, arena));
+    }
+}
+
+static void
+read_question(question *q, rt_bytes raw, rt_arena *arena)
+{
+    rt_mp mp;
+    uint32_t count = 0;
+    bool is_checked = true;
+
+    *q = (question){.expr = from_hex(text_at(raw, "expr"), arena),
+                    .container = text_at(raw, "container")};
+    if (rt_mp_find(raw, RT_STR("check"), &mp)) {
+        RT_IGNORE(rt_mp_bool(&mp, &is_checked)); // checked unless it says otherwise
+    }
+    q->is_checked = is_checked;
+    if (!rt_mp_find(raw, RT_STR("vars"), &mp) || rt_mp_array(&mp, &count) != RT_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        rt_bytes one;
+
+        if (rt_mp_raw(&mp, &one) != RT_OK) {
+            return;
+        }
+        read_variable(q, one, arena);
+    }
+}
+
+static void
+write_extension(rt_mpw *w, uint8_t type, const uint8_t *body, size_t len)
+{
+    uint8_t head[6] = {0xc9, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
+                       (uint8_t)len, type};
+
+    rt_mpw_raw(w, (rt_bytes){head, sizeof(head)});
+    rt_mpw_raw(w, (rt_bytes){body, len});
+}
+
+static void
+put_big(uint8_t *to, uint64_t value, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        to[i] = (uint8_t)(value >> (8 * (count - 1 - i)));
+    }
+}
+
+static void
+write_scalar(rt_mpw *w, br__value value)
+{
+    uint8_t body[12];
+
+    switch ((unsigned)value.kind) {
+    case BR__NULL:
+        rt_mpw_nil(w);
+        break;
+    case BR__BOOL:
+        rt_mpw_bool(w, value.b);
+        break;
+    case BR__INT:
+        rt_mpw_i64(w, value.i);
+        break;
+    case BR__DOUBLE:
+        rt_mpw_f64(w, value.f);
+        break;
+    case BR__STRING:
+        rt_mpw_str(w, br__text(value));
+        break;
+    case BR__BYTES:
+        rt_mpw_bin(w, rt_bytes_of_str(br__text(value)));
+        break;
+    case BR__UINT:
+        put_big(body, value.u, 8);
+        write_extension(w, BR__EXT_UINT, body, 8);
+        break;
+    case BR__TYPE_NAME:
+        write_extension(w, BR__EXT_TYPE, (const uint8_t *)value.s, value.len);
+        break;
+    default:
+        put_big(body, value.u, 8);
+        put_big(body + 8, value.len, 4);
+        write_extension(w, value.kind == BR__TIME ? BR__EXT_TIME : BR__EXT_DURATION, body, 12);
+        break;
+    }
+}
+
+// An optional is written as a map with the key "optional", so that the walk stays one.
+static void
+write_value(rt_mpw *w, br__limits *limits, br__value value)
+{
+    struct {
+        const br__value *items;
+        size_t at;
+        size_t count;
+    } frames[FRAMES_MAX];
+    size_t depth = 0;
+
+    for (;;) {
+        value = br__opened(limits, value);
+        if (value.kind == BR__LIST || value.kind == BR__MAP || value.kind == BR__OPTIONAL) {
+            size_t count = value.kind == BR__LIST  ? value.len
+                           : value.kind == BR__MAP ? 2 * (size_t)value.len
+                           : value.items != NULL   ? 1
+                                                   : 0;
+
+            if (value.kind == BR__LIST) {
+                rt_mpw_array(w, value.len);
+            } else if (value.kind == BR__MAP) {
+                rt_mpw_map(w, value.len);
+            } else {
+                rt_mpw_map(w, 1);
+                rt_mpw_cstr(w, count > 0 ? "optional" : "optional none");
+                if (count == 0) {
+                    rt_mpw_nil(w);
+                }
+            }
+            RT_ASSERT(depth < FRAMES_MAX);
+            frames[depth].items = value.items;
+            frames[depth].at = 0;
+            frames[depth++].count = count;
+        } else {
+            write_scalar(w, value);
+        }
+        while (depth > 0 && frames[depth - 1].at == frames[depth - 1].count) {
+            depth--;
+        }
+        if (depth == 0) {
+            return;
+        }
+        value = frames[depth - 1].items[frames[depth - 1].at++];
+    }
+}
+
+static void
+put_error(rt_text *out, const char *kind, rt_str text)
+{
+    rt_text_cstr(out, "{\"error\": ");
+    rt_json_string(out, rt_str_of(kind));
+    rt_text_cstr(out, ", \"text\": ");
+    rt_json_string(out, text);
+    rt_text_cstr(out, "}\n");
+}
+
+static void
+put_value(rt_text *out, const br_expr *expr, br__limits *limits, br__value value)
+{
+    rt_mpw w;
+
+    rt_mpw_init(&w, VALUES_BYTES);
+    write_value(&w, limits, value);
+    rt_text_cstr(out, "{\"type\": ");
+    rt_json_string(out, expr->type);
+    rt_text_cstr(out, ", \"value\": \"");
+    for (size_t i = 0; i < w.len; i++) {
+        rt_text_printf(out, "%02x", w.ptr[i]);
+    }
+    rt_text_cstr(out, "\"}\n");
+    rt_mpw_fini(&w);
+}
+
+static void
+answer(question *q, rt_arena *arena, rt_text *out)
+{
+    br_expr_env env = {.resolve = resolve, .user = q, .container = q->container};
+    br__mode mode = {.folds = true, .is_unchecked = !q->is_checked, .keeps_result = true};
+    rt_diag *diag = rt_diag_new();
+    br_expr *expr = NULL;
+    br__limits limits = {.arena = arena, .steps = BR_EXPR_STEPS_MAX};
+    rt_text findings;
+
+    rt_text_init(&findings, 1 << 16);
+    if (br__compile_as(q->expr, NULL, &env, RT_KIND_NONE, mode, diag, &expr) != RT_OK) {
+        rt_diag_render_gcc(diag, &findings);
+        put_error(out, "compile", rt_text_view(&findings));
+    } else {
+        br__value value = br__evaluate(expr, load, q, &limits);
+
+        if (value.kind == BR__FAULT) {
+            put_error(out, br_expr_fault_text((br_expr_fault)value.i), expr->type);
+        } else {
+            put_value(out, expr, &limits, value);
+        }
+    }
+    br_expr_free(expr);
+    rt_diag_free(diag);
+    rt_text_fini(&findings);
+}
+
+int
+main(void)
+{
+    char *line = rt_new_array(char, LINE_BYTES_MAX);
+    rt_arena *arena = rt_arena_new(VALUES_BYTES);
+    rt_mpw mp;
+    rt_text out;
+
+    rt_mpw_init(&mp, LINE_BYTES_MAX);
+    rt_text_init(&out, 16 * 1024 * 1024);
+    while (fgets(line, LINE_BYTES_MAX, stdin) != NULL) {
+        question q;
+
+        rt_mpw_clear(&mp);
+        rt_text_clear(&out);
+        rt_arena_reset(arena);
+        if (rt_json_to_mp((rt_str){line, strcspn(line, "\n")}, &mp) != RT_OK) {
+            put_error(&out, "question", rt_str_of(rt_err_detail()));
+        } else {
+            read_question(&q, rt_mpw_view(&mp), arena);
+            answer(&q, arena, &out);
+        }
+        (void)fwrite(out.ptr, 1, out.len, stdout);
+        (void)fflush(stdout);
+    }
+    rt_mpw_fini(&mp);
+    rt_text_fini(&out);
+    rt_arena_free(arena);
+    rt_free(line);
+    return 0;
+}
