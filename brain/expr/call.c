@@ -3,8 +3,8 @@
 #include "runtime/base/check.h"
 
 // Design notes.
-// Functions by family. Arguments are sound values, of any kind when their type was not known; a kind
-// that has no overload is BR_FAULT_NO_OVERLOAD.
+// Functions by family. Arguments are sound values, of any kind when their type was not known; a
+// kind that has no overload is BR_FAULT_NO_OVERLOAD.
 
 static br__value
 no_overload(void)

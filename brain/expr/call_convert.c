@@ -194,8 +194,8 @@ format_duration(br__value value, char *buf, size_t cap)
 {
     __int128 ns = (__int128)value.i * BR__NS_PER_MS + value.len;
     __int128 size = ns < 0 ? -ns : ns;
-    size_t len = (size_t)snprintf(buf, cap, "%s%" PRId64, ns < 0 ? "-" : "",
-                                  (int64_t)(size / 1000000000));
+    size_t len =
+        (size_t)snprintf(buf, cap, "%s%" PRId64, ns < 0 ? "-" : "", (int64_t)(size / 1000000000));
 
     len += put_fraction(buf + len, cap - len, (int64_t)(size % 1000000000));
     buf[len] = 's';

@@ -33,9 +33,8 @@ find_extreme(const br__value *items, size_t count, bool is_greatest, br__limits 
         if (!is_number(item)) {
             return no_overload();
         }
-        if (best.kind == BR__FAULT ||
-            (br__order(item, best, &order, &is_ordered) && is_ordered &&
-             (is_greatest ? order > 0 : order < 0))) {
+        if (best.kind == BR__FAULT || (br__order(item, best, &order, &is_ordered) && is_ordered &&
+                                       (is_greatest ? order > 0 : order < 0))) {
             best = item;
         }
     }

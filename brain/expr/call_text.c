@@ -3,8 +3,8 @@
 #include "runtime/base/check.h"
 
 // Design notes.
-// Texts count code points, bytes are compared: for UTF-8 that gives the same order. A place in a text
-// is found by walking it, so a function costs the length of its text; long texts cost steps.
+// Texts count code points, bytes are compared: for UTF-8 that gives the same order. A place in a
+// text is found by walking it, so a function costs the length of its text; long texts cost steps.
 
 #define BYTES_PER_STEP 64
 
@@ -256,8 +256,8 @@ replace_text(rt_str text, rt_str from, rt_str to, int64_t limit, br__limits *lim
         }
     }
     rt_text_put(&out, text.ptr + at, text.len - at);
-    made = out.truncated ? br__fault(BR_FAULT_NO_MEMORY)
-                         : br__copy_text(limits, rt_text_view(&out));
+    made =
+        out.truncated ? br__fault(BR_FAULT_NO_MEMORY) : br__copy_text(limits, rt_text_view(&out));
     rt_text_fini(&out);
     return made;
 }

@@ -7,8 +7,8 @@
 
 // Design notes.
 // One pass in postorder: the types of the operands are known when a node is reached. A value of
-// unknown type (dyn) fits every overload; the evaluator checks it again. A node that was reported is
-// `is_bad`, and nothing that uses it is reported once more, so one run shows every independent
+// unknown type (dyn) fits every overload; the evaluator checks it again. A node that was reported
+// is `is_bad`, and nothing that uses it is reported once more, so one run shows every independent
 // mistake.
 // Stricter than CEL at run time, as CEL's own checker is: == between unrelated types, which would
 // always be false, is an error here. Numbers of different types compare, but do not calculate.
@@ -146,14 +146,13 @@ refuse_overload(br__compiler *c, br__node *node)
         bool is_index = node->code == BR__INDEX || node->code == BR__OPT_INDEX;
 
         (void)snprintf(why, sizeof(why), "no such overload: %s%s%s%s", name_of(c, a->type).text,
-                       is_index                      ? "["
-                       : node->code == BR__IN        ? " in "
-                                                     : "",
+                       is_index               ? "["
+                       : node->code == BR__IN ? " in "
+                                              : "",
                        name_of(c, b->type).text, is_index ? "]" : "");
         if (!is_index && node->code != BR__IN) {
-            (void)snprintf(why, sizeof(why), "no such overload: %s %s %s",
-                           name_of(c, a->type).text, br__code_text(node->code),
-                           name_of(c, b->type).text);
+            (void)snprintf(why, sizeof(why), "no such overload: %s %s %s", name_of(c, a->type).text,
+                           br__code_text(node->code), name_of(c, b->type).text);
         }
         refuse_type(c, node, node->span, help_for_pair(c, a, b, help, sizeof(help)), why);
     }
@@ -527,8 +526,8 @@ resolve_in(br__compiler *c, bool is_absolute, rt_str path, br_expr_var *ret_var)
     rt_str container = is_absolute ? RT_STR("") : c->env->container;
 
     while (container.len > 0) {
-        rt_str full = rt_arena_printf(c->arena, "%.*s.%.*s", RT_STR_ARG(container),
-                                      RT_STR_ARG(path));
+        rt_str full =
+            rt_arena_printf(c->arena, "%.*s.%.*s", RT_STR_ARG(container), RT_STR_ARG(path));
 
         if (full.ptr != NULL && c->env->resolve(c->env->user, full, ret_var)) {
             return true;
@@ -590,8 +589,7 @@ check_rest(br__compiler *c, br__node *node)
         rt_str field = head_of(rest);
 
         if (!field_type(c, node->type, false, &node->type)) {
-            if (!c->is_unchecked && br__type_kind(c, node->type) < BR__TY_LIST &&
-                !node->is_local) {
+            if (!c->is_unchecked && br__type_kind(c, node->type) < BR__TY_LIST && !node->is_local) {
                 node->path.len += node->rest.len + 1;
                 refuse_name(c, node);
                 return;
@@ -599,9 +597,8 @@ check_rest(br__compiler *c, br__node *node)
             refuse_field(c, node, node->type);
             return;
         }
-        rest = field.len < rest.len
-                   ? (rt_str){rest.ptr + field.len + 1, rest.len - field.len - 1}
-                   : RT_STR("");
+        rest = field.len < rest.len ? (rt_str){rest.ptr + field.len + 1, rest.len - field.len - 1}
+                                    : RT_STR("");
     }
 }
 
@@ -635,8 +632,7 @@ check_constant_text(br__compiler *c, br__node *node)
     rt_err err = RT_OK;
     const char *what = "an instant such as 2026-11-20T05:00:00Z";
 
-    if (c->is_unchecked || text == NULL || text->code != BR__CONST ||
-        text->type != BR__TY_STRING) {
+    if (c->is_unchecked || text == NULL || text->code != BR__CONST || text->type != BR__TY_STRING) {
         return;
     }
     if (node->code == BR__TO_TIMESTAMP) {
@@ -726,7 +722,8 @@ check_node(br__compiler *c, br__node *node, uint16_t index)
     }
 }
 
-// Gives the variables of macros their numbers, outermost first: a parent stands behind its children.
+// Gives the variables of macros their numbers, outermost first: a parent stands behind its
+// children.
 static void
 number_variables(br__compiler *c)
 {

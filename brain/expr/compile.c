@@ -185,9 +185,9 @@ typedef struct emitter {
     br__compiler *c;
     br_expr *expr;
     bool is_top[BR__NODES_MAX];
-    uint32_t jump_at[BR__NODES_MAX]; // of && || and ?:, its first jump
+    uint32_t jump_at[BR__NODES_MAX];  // of && || and ?:, its first jump
     uint32_t leave_at[BR__NODES_MAX]; // of ?:, the jump past the other side
-    uint16_t need[BR__NODES_MAX]; // stack height
+    uint16_t need[BR__NODES_MAX];     // stack height
     bool is_overflown;
     bool is_starved; // of memory
 } emitter;
@@ -325,13 +325,12 @@ put_variable(emitter *e, const br__node *node)
     rt_str rest = node->rest;
     br__code load = node->is_local ? BR__LOCAL : node->is_raw ? BR__LOAD_RAW : BR__LOAD;
     bool is_slot_test = node->code == BR__HAS && rest.len == 0;
-    uint32_t at = put_op(e, is_slot_test ? BR__HAS : load,
-                         node->is_local ? node->local : node->slot,
-                         rest.len == 0 ? node->span
-                                       : (br__span){node->span.pos, (uint16_t)node->path.len});
+    uint32_t at =
+        put_op(e, is_slot_test ? BR__HAS : load, node->is_local ? node->local : node->slot,
+               rest.len == 0 ? node->span : (br__span){node->span.pos, (uint16_t)node->path.len});
 
-    e->expr->ops[at].kind = (uint8_t)(node->type <= BR__TY_DURATION && rest.len == 0 ? node->type
-                                                                                     : BR__TY_DYN);
+    e->expr->ops[at].kind =
+        (uint8_t)(node->type <= BR__TY_DURATION && rest.len == 0 ? node->type : BR__TY_DYN);
     while (rest.len > 0) {
         const char *dot = memchr(rest.ptr, '.', rest.len);
         rt_str field = dot != NULL ? (rt_str){rest.ptr, (size_t)(dot - rest.ptr)} : rest;
@@ -400,8 +399,8 @@ static void
 put_scope(emitter *e, uint16_t index, const br__node *macro)
 {
     br__span none = {0, 0};
-    uint16_t packed =
-        (uint16_t)(macro->local << BR__LOOP_SHIFT | macro->var_count << BR__LOOP_VARS | macro->loop);
+    uint16_t packed = (uint16_t)(macro->local << BR__LOOP_SHIFT |
+                                 macro->var_count << BR__LOOP_VARS | macro->loop);
     uint32_t at = 0;
 
     if (macro->code == BR__BIND) {
@@ -552,7 +551,9 @@ allocate(const br__compiler *c, br_expr *expr)
 static rt_kind
 outside_kind(br__type type)
 {
-    return type == BR__TY_UINT ? RT_KIND_I64 : type <= BR__TY_DURATION ? (rt_kind)type : RT_KIND_NONE;
+    return type == BR__TY_UINT       ? RT_KIND_I64
+           : type <= BR__TY_DURATION ? (rt_kind)type
+                                     : RT_KIND_NONE;
 }
 
 static rt_str

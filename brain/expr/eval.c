@@ -3,15 +3,15 @@
 #include "runtime/base/check.h"
 
 // Design notes.
-// A stack machine over br__value. A value of kind FAULT on the stack is a fault, with its code in `i`
-// and the instruction that raised it in `len`, so that faults travel through strict operators
+// A stack machine over br__value. A value of kind FAULT on the stack is a fault, with its code in
+// `i` and the instruction that raised it in `len`, so that faults travel through strict operators
 // unchanged and && || absorb them as CEL defines: false decides &&, true decides ||, whatever the
 // other side is.
 // What conditions are mostly made of (comparing numbers and texts of one type) is done in the loop
 // itself, everything else in operator.c and call.c.
-// A macro is a loop of instructions: LOOP takes the range, NEXT gives the variables the next element
-// or ends the loop, and the macro's own instruction takes what its body gave. Every round costs as
-// many steps of the budget as it has instructions.
+// A macro is a loop of instructions: LOOP takes the range, NEXT gives the variables the next
+// element or ends the loop, and the macro's own instruction takes what its body gave. Every round
+// costs as many steps of the budget as it has instructions.
 
 typedef struct frame {
     const br__value *items;
@@ -95,9 +95,8 @@ accept_raw(br__limits *limits, rt_value value)
     if (value.kind != RT_KIND_STR) {
         return br__fault(value.kind == RT_KIND_NONE ? BR_FAULT_NO_SUCH_KEY : BR_FAULT_NO_OVERLOAD);
     }
-    return br__opened(limits, (br__value){.kind = BR__RAW,
-                                          .s = value.s.ptr,
-                                          .len = (uint32_t)value.s.len});
+    return br__opened(limits,
+                      (br__value){.kind = BR__RAW, .s = value.s.ptr, .len = (uint32_t)value.s.len});
 }
 
 // Notes the instruction in a fault that was just raised.
@@ -135,8 +134,7 @@ report(machine *m, uint32_t pc, br__value value)
     if (span.len > 0 && m->reports < BR_EXPR_TRACE_MAX) {
         m->reports++;
         m->watch(m->watcher, (rt_str){m->expr->source.ptr + span.pos, span.len},
-                 shown_value(m, value),
-                 is_fault(value) ? (br_expr_fault)value.i : BR_FAULT_NONE);
+                 shown_value(m, value), is_fault(value) ? (br_expr_fault)value.i : BR_FAULT_NONE);
     }
 }
 
@@ -437,8 +435,7 @@ run(machine *m, uint32_t begin, uint32_t end)
         case BR__GT:
         case BR__GE:
             top--;
-            if (!compare_quickly((br__code)op->code, stack[top - 1], stack[top],
-                                 &stack[top - 1])) {
+            if (!compare_quickly((br__code)op->code, stack[top - 1], stack[top], &stack[top - 1])) {
                 stack[top - 1] = br__apply((br__code)op->code, &stack[top - 1], 2, m->limits);
             }
             break;
@@ -543,8 +540,7 @@ run(machine *m, uint32_t begin, uint32_t end)
         case BR__TRANSFORM_MAP:
         case BR__TRANSFORM_MAP_ENTRY: {
             frame *f = &m->frames[op->argc];
-            const br__value *locals =
-                &m->locals[expr->ops[op->arg].argc >> BR__LOOP_SHIFT];
+            const br__value *locals = &m->locals[expr->ops[op->arg].argc >> BR__LOOP_SHIFT];
 
             if (take_body(m, (br__code)op->code, f, stack[--top], locals)) {
                 pc = op->arg;

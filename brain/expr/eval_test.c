@@ -6,9 +6,10 @@
 // Values of every type: expressions, and what they come to as br__put_value writes it.
 
 // [1, "ñ", {"b": [true, nil]}, uint 5, 2 ms 7 ns]
-static const char raw_list[] = "\x95\x01\xa2\xc3\xb1\x81\xa1"
-                               "b\x92\xc3\xc0\xd7\x01\0\0\0\0\0\0\0\x05\xc7\x0c\x02\0\0\0\0\0\0\0\x02"
-                               "\0\0\0\x07";
+static const char raw_list[] =
+    "\x95\x01\xa2\xc3\xb1\x81\xa1"
+    "b\x92\xc3\xc0\xd7\x01\0\0\0\0\0\0\0\x05\xc7\x0c\x02\0\0\0\0\0\0\0\x02"
+    "\0\0\0\x07";
 // {"weight": 2, "tags": ["a", "b"], "inner": {"deep": {"x": 1}}}
 static const char raw_map[] = "\x83\xa6weight\x02\xa4tags\x92\xa1"
                               "a\xa1"

@@ -19,11 +19,11 @@
 #include "runtime/wire/yaml.h"
 
 #define BR_EXPR_BYTES_MAX 4096
-#define BR_EXPR_DEPTH_MAX 32   // parentheses, calls, lists and prefix operators in each other
+#define BR_EXPR_DEPTH_MAX 32 // parentheses, calls, lists and prefix operators in each other
 #define BR_EXPR_OPS_MAX 1024
-#define BR_EXPR_LOOPS_MAX 3    // comprehensions in each other
-#define BR_EXPR_STEPS_MAX 10000 // of one evaluation: instructions in loops, and long values
-#define BR_EXPR_TRACE_MAX 512   // parts that one trace reports
+#define BR_EXPR_LOOPS_MAX 3        // comprehensions in each other
+#define BR_EXPR_STEPS_MAX 10000    // of one evaluation: instructions in loops, and long values
+#define BR_EXPR_TRACE_MAX 512      // parts that one trace reports
 #define BR_EXPR_TEXT_MAX (1 << 20) // bytes that replace, join and format make
 #define BR_EXPR_STACK_MAX 64
 #define BR_EXPR_SUGGEST_MAX 256
@@ -55,26 +55,26 @@ typedef rt_value (*br_expr_load)(const void *user, uint32_t slot);
 // Why an evaluation has no value.
 typedef enum br_expr_fault {
     BR_FAULT_NONE = 0,
-    BR_FAULT_NO_SUCH_KEY,  // absent field or key
-    BR_FAULT_NO_OVERLOAD,  // operand of a wrong type
-    BR_FAULT_OVERFLOW,     // integer, timestamp or duration out of its range
-    BR_FAULT_DIVIDE_ZERO,  // integer division or modulus by zero
-    BR_FAULT_CONVERSION,   // text that is no number, instant, duration or zone
-    BR_FAULT_NO_MEMORY,    // the arena's limit
-    BR_FAULT_STEPS,        // BR_EXPR_STEPS_MAX
-    BR_FAULT_RANGE,        // index outside of a list or text
-    BR_FAULT_ARGUMENT,     // a value that the function does not take
-    BR_FAULT_KEY_TYPE,     // map key that is no int, uint, bool or string
+    BR_FAULT_NO_SUCH_KEY, // absent field or key
+    BR_FAULT_NO_OVERLOAD, // operand of a wrong type
+    BR_FAULT_OVERFLOW,    // integer, timestamp or duration out of its range
+    BR_FAULT_DIVIDE_ZERO, // integer division or modulus by zero
+    BR_FAULT_CONVERSION,  // text that is no number, instant, duration or zone
+    BR_FAULT_NO_MEMORY,   // the arena's limit
+    BR_FAULT_STEPS,       // BR_EXPR_STEPS_MAX
+    BR_FAULT_RANGE,       // index outside of a list or text
+    BR_FAULT_ARGUMENT,    // a value that the function does not take
+    BR_FAULT_KEY_TYPE,    // map key that is no int, uint, bool or string
     BR_FAULT_DUPLICATE_KEY,
-    BR_FAULT_EMPTY,        // value() of an optional that has none
-    BR_FAULT_TOO_DEEP,     // lists and maps in each other
-    BR_FAULT_RESULT,       // a list, map or another value that cannot leave an expression
+    BR_FAULT_EMPTY,    // value() of an optional that has none
+    BR_FAULT_TOO_DEEP, // lists and maps in each other
+    BR_FAULT_RESULT,   // a list, map or another value that cannot leave an expression
 } br_expr_fault;
 
 typedef struct br_expr_result {
-    br_expr_fault fault;     // NONE: `value` holds
-    rt_value value;          // strings view loaded values, the expression or the arena
-    uint32_t fault_pos;      // the part of the source that failed
+    br_expr_fault fault; // NONE: `value` holds
+    rt_value value;      // strings view loaded values, the expression or the arena
+    uint32_t fault_pos;  // the part of the source that failed
     uint32_t fault_len;
     uint32_t failed_conjunct; // first false conjunct, or first faulty one when none is false;
                               // br_expr_conjunct_count() when all are true

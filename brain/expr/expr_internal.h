@@ -20,7 +20,7 @@
 #define BR__NODES_MAX 1024
 #define BR__NAMES_MAX 160 // of functions and macros
 #define BR__TYPES_MAX 200
-#define BR__SCOPES_MAX 12                 // macros with variables in each other
+#define BR__SCOPES_MAX 12 // macros with variables in each other
 #define BR__LOCALS_MAX (2 * BR__SCOPES_MAX)
 #define BR__LOOKS_PER_STEP 16 // states of a regular expression that a step pays for
 #define BR__NO_NODE UINT16_MAX
@@ -86,9 +86,9 @@ typedef enum br__token_kind {
     X(SELECT, ".")                                                                                 \
     X(OPT_SELECT, ".?")                                                                            \
     X(TEST, "has")                                                                                 \
-    X(SAME, "same")                      /* the value of its only living child */                  \
-    X(ENTRY, "?")                        /* an element or value that an optional may leave out */  \
-    X(ALL, "all")                        /* macros with variables */                               \
+    X(SAME, "same") /* the value of its only living child */                                       \
+    X(ENTRY, "?")   /* an element or value that an optional may leave out */                       \
+    X(ALL, "all")   /* macros with variables */                                                    \
     X(EXISTS, "exists")                                                                            \
     X(EXISTS_ONE, "exists_one")                                                                    \
     X(EXISTS_ONE_2, "existsOne")                                                                   \
@@ -100,7 +100,7 @@ typedef enum br__token_kind {
     X(BIND, "cel.bind")                                                                            \
     X(OPT_MAP, "optMap")                                                                           \
     X(OPT_FLAT_MAP, "optFlatMap")                                                                  \
-    X(LOAD_RAW, "variable")              /* instructions only */                                   \
+    X(LOAD_RAW, "variable") /* instructions only */                                                \
     X(LOCAL, "variable")                                                                           \
     X(SET_LOCAL, "cel.bind")                                                                       \
     X(LOOP, "loop")                                                                                \
@@ -114,7 +114,7 @@ typedef enum br__token_kind {
     X(JUMP_SOME, "or")                                                                             \
     X(BRANCH, "?")                                                                                 \
     X(JUMP, ":")                                                                                   \
-    X(SIZE, "size")                      /* functions */                                           \
+    X(SIZE, "size") /* functions */                                                                \
     X(CONTAINS, "contains")                                                                        \
     X(STARTS_WITH, "startsWith")                                                                   \
     X(ENDS_WITH, "endsWith")                                                                       \
@@ -228,12 +228,12 @@ typedef struct br__node {
     br__code code;
     uint16_t parent;
     uint16_t first_child;
-    uint16_t next;  // sibling
+    uint16_t next; // sibling
     uint16_t argc;
-    uint16_t begin; // first node of this subtree: it ends with this node itself
-    bool is_method; // written receiver.f(...)
-    bool is_dead;   // folded away
-    bool is_bad;    // already reported: no further findings follow from it
+    uint16_t begin;   // first node of this subtree: it ends with this node itself
+    bool is_method;   // written receiver.f(...)
+    bool is_dead;     // folded away
+    bool is_bad;      // already reported: no further findings follow from it
     bool is_absolute; // LOAD and HAS: written .name, no variable of a macro
     bool is_raw;      // LOAD and HAS: the slot gives msgpack
     bool is_local;    // LOAD and HAS: a variable of a macro
@@ -244,9 +244,9 @@ typedef struct br__node {
     br__span outer; // with parentheses
     br__type type;
     uint32_t slot;
-    rt_str path;    // LOAD and HAS; SELECT and TEST: the field
-    rt_str rest;    // LOAD and HAS: fields behind what names a variable, such as "a.b"
-    rt_str vars[2]; // of a macro
+    rt_str path;     // LOAD and HAS; SELECT and TEST: the field
+    rt_str rest;     // LOAD and HAS: fields behind what names a variable, such as "a.b"
+    rt_str vars[2];  // of a macro
     br__value value; // CONST
 } br__node;
 
@@ -320,13 +320,13 @@ struct br_expr {
 // How br__compile_as departs from br_expr_compile.
 typedef struct br__mode {
     bool folds;
-    bool is_unchecked;  // no static types
-    bool keeps_result;  // any type of result: it is read by br__evaluate
+    bool is_unchecked; // no static types
+    bool keeps_result; // any type of result: it is read by br__evaluate
 } br__mode;
 
 // br__report adds a finding at a place in the source and fails the compilation.
-void br__report(br__compiler *c, const char *code, br__span span, const char *help,
-                const char *fmt, ...) RT_PRINTF(5, 6);
+void br__report(br__compiler *c, const char *code, br__span span, const char *help, const char *fmt,
+                ...) RT_PRINTF(5, 6);
 
 // br__no_memory reports that there was no memory, and is false.
 bool br__no_memory(br__compiler *c);
@@ -350,7 +350,8 @@ const br__function *br__find_function(rt_str name);
 // br__function_names lists all names of functions and macros, for suggestions; returns the count.
 size_t br__function_names(rt_str ret_names[BR__NAMES_MAX]);
 
-// br__is_macro tells whether a code is a macro with variables, br__is_loop whether it is a loop too.
+// br__is_macro tells whether a code is a macro with variables, br__is_loop whether it is a loop
+// too.
 bool br__is_macro(br__code code);
 bool br__is_loop(br__code code);
 
@@ -413,8 +414,8 @@ rt_err br__compile_as(rt_str source, const rt_node *where, const br_expr_env *en
                       br__mode mode, rt_diag *diag, br_expr **ret_expr) RT_MUST_USE;
 
 // br__evaluate is br_expr_eval whose value may be of any type.
-br__value br__evaluate(const br_expr *expr, br_expr_load load, const void *user,
-                       br__limits *limits);
+br__value
+br__evaluate(const br_expr *expr, br_expr_load load, const void *user, br__limits *limits);
 
 // br__apply computes one strict operator or function. Arguments that are faults come back.
 br__value br__apply(br__code code, const br__value *args, size_t argc, br__limits *limits);
@@ -425,7 +426,8 @@ br__value br__in(br__value value, br__value list, br__limits *limits);
 // br__call computes a function of sound arguments.
 br__value br__call(br__code code, const br__value *args, size_t argc, br__limits *limits);
 
-// br__call_text, br__call_math, br__call_convert, br__call_time and br__call_optional are its parts.
+// br__call_text, br__call_math, br__call_convert, br__call_time and br__call_optional are its
+// parts.
 br__value br__call_text(br__code code, const br__value *args, size_t argc, br__limits *limits);
 br__value br__call_math(br__code code, const br__value *args, size_t argc, br__limits *limits);
 br__value br__call_convert(br__code code, br__value value, br__limits *limits);

@@ -1,8 +1,8 @@
 // brain/expr/expr_value.h: a value inside the evaluator: every type of CEL in 16 bytes.
 //
 // Layer: brain/expr, for the files of this folder and its tests only.   Threads: any.
-// The kinds of rt_kind come first with the same numbers, so that a loaded value is taken over without
-// a switch. Text views what it was made of; lists, maps and optionals lie in an arena.
+// The kinds of rt_kind come first with the same numbers, so that a loaded value is taken over
+// without a switch. Text views what it was made of; lists, maps and optionals lie in an arena.
 #ifndef CEREBRO_BRAIN_EXPR_EXPR_VALUE_H
 #define CEREBRO_BRAIN_EXPR_EXPR_VALUE_H
 
@@ -21,17 +21,17 @@ typedef enum br__kind {
     BR__INT = RT_KIND_I64,
     BR__DOUBLE = RT_KIND_F64,
     BR__STRING = RT_KIND_STR,
-    BR__TIME = RT_KIND_TIME, // `i` ms since the epoch, rounded down, and `len` ns more
+    BR__TIME = RT_KIND_TIME,         // `i` ms since the epoch, rounded down, and `len` ns more
     BR__DURATION = RT_KIND_DURATION, // likewise
     BR__UINT,
     BR__BYTES,
     BR__NULL,
     BR__TYPE_NAME, // `s`, `len`: its name
-    BR__LIST, // `items`, `len`
-    BR__MAP,  // `items`: `len` pairs, in the order they were written
-    BR__OPTIONAL, // `items`: one value or NULL
-    BR__RAW,    // `s`, `len`: msgpack of a value, opened when it is used
-    BR__LEFT_OUT, // an element that an optional did not give; lists and maps leave it out
+    BR__LIST,      // `items`, `len`
+    BR__MAP,       // `items`: `len` pairs, in the order they were written
+    BR__OPTIONAL,  // `items`: one value or NULL
+    BR__RAW,       // `s`, `len`: msgpack of a value, opened when it is used
+    BR__LEFT_OUT,  // an element that an optional did not give; lists and maps leave it out
 } br__kind;
 
 typedef struct br__value {

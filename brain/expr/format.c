@@ -7,8 +7,9 @@
 #include "runtime/base/check.h"
 
 // Design notes.
-// text.format(list): %s %d %f %e %b %o %x %X and %%, with a precision for %f and %e. A list or map in
-// %s is written by a walk with its own stack; a map's entries are sorted by the text of their keys.
+// text.format(list): %s %d %f %e %b %o %x %X and %%, with a precision for %f and %e. A list or map
+// in %s is written by a walk with its own stack; a map's entries are sorted by the text of their
+// keys.
 
 #define FRAMES_MAX (BR__VALUE_DEPTH_MAX + 1)
 #define PRECISION_MAX 1000
@@ -313,8 +314,8 @@ put_all(rt_text *out, rt_str pattern, br__value list, br__limits *limits)
         if (at >= pattern.len || precision < 0 || used == list.len) {
             return br__fault(BR_FAULT_ARGUMENT);
         }
-        done = put_clause(out, pattern.ptr[at], precision,
-                          br__opened(limits, list.items[used++]), limits);
+        done = put_clause(out, pattern.ptr[at], precision, br__opened(limits, list.items[used++]),
+                          limits);
         if (done.kind == BR__FAULT || !br__spend(limits, 1)) {
             return done.kind == BR__FAULT ? done : br__fault(BR_FAULT_STEPS);
         }

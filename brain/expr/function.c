@@ -94,10 +94,34 @@ static const br__function functions[] = {
 
 // Functions and macros of CEL and its extensions that may come later.
 static const char *const later[] = {
-    "sets.contains", "sets.equivalent", "sets.intersects", "regex.replace", "regex.extract",
-    "regex.extractAll", "optional.unwrap", "unwrapOpt", "first", "last", "slice", "flatten",
-    "distinct", "sort", "sortBy", "lists.range", "find", "findAll", "ip", "cidr", "isIP", "isCIDR",
-    "cel.block", "cel.index", "proto.getExt", "proto.hasExt", "getExt", "hasExt",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "regex.replace",
+    "regex.extract",
+    "regex.extractAll",
+    "optional.unwrap",
+    "unwrapOpt",
+    "first",
+    "last",
+    "slice",
+    "flatten",
+    "distinct",
+    "sort",
+    "sortBy",
+    "lists.range",
+    "find",
+    "findAll",
+    "ip",
+    "cidr",
+    "isIP",
+    "isCIDR",
+    "cel.block",
+    "cel.index",
+    "proto.getExt",
+    "proto.hasExt",
+    "getExt",
+    "hasExt",
 };
 
 static const char *const libraries[] = {
@@ -106,8 +130,19 @@ static const char *const libraries[] = {
 
 // Types that are values, with their names.
 static const char *const types[] = {
-    "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type", "type",
-    "optional_type", "google.protobuf.Timestamp", "google.protobuf.Duration",
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+    "type",
+    "optional_type",
+    "google.protobuf.Timestamp",
+    "google.protobuf.Duration",
 };
 
 static const char *const reserved[] = {

@@ -116,8 +116,7 @@ br__time_in_range(br__kind kind, int64_t ms, int64_t ns)
         is_overflown = is_overflown || ms < BR__TIME_MIN_MS || ms > BR__TIME_MAX_MS;
     } else {
         // As nanoseconds it fits in 64 bits.
-        is_overflown = is_overflown || ms < -BR__DURATION_MAX_MS - 1 ||
-                       ms > BR__DURATION_MAX_MS ||
+        is_overflown = is_overflown || ms < -BR__DURATION_MAX_MS - 1 || ms > BR__DURATION_MAX_MS ||
                        __builtin_mul_overflow(ms + (ms < 0 ? 1 : 0), BR__NS_PER_MS, &total) ||
                        __builtin_add_overflow(total, ms < 0 ? ns - BR__NS_PER_MS : ns, &total);
     }
@@ -346,8 +345,7 @@ br__select(br__value from, br__value key, bool is_optional, br__limits *limits)
     if (found != NULL) {
         return br__some(limits, br__opened(limits, *found));
     }
-    return fault.i == BR_FAULT_NO_OVERLOAD ? fault
-                                           : (br__value){.kind = BR__OPTIONAL, .depth = 1};
+    return fault.i == BR_FAULT_NO_OVERLOAD ? fault : (br__value){.kind = BR__OPTIONAL, .depth = 1};
 }
 
 // has(value.field): an absent field is no fault, a value without fields is.

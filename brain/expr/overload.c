@@ -6,9 +6,9 @@
 // Design notes.
 // Overloads are rows: operand types and result as letters. A letter in capitals is a type made of
 // others: L list, M map, O optional, T type; as a result: J what both operands join to, S list of
-// strings, O optional of the operand, N optional of anything, E what the operand holds, V that joined
-// with the second operand. '*' is dyn. Operators whose types depend on each other (comparisons,
-// index, ?:) are in check.c.
+// strings, O optional of the operand, N optional of anything, E what the operand holds, V that
+// joined with the second operand. '*' is dyn. Operators whose types depend on each other
+// (comparisons, index, ?:) are in check.c.
 
 typedef struct overload {
     br__code code;
@@ -162,10 +162,10 @@ static const overload overloads[] = {
 };
 
 static const char letters[] = {
-    [BR__TY_DYN] = '*',  [BR__TY_BOOL] = 'b', [BR__TY_INT] = 'i',      [BR__TY_DOUBLE] = 'f',
+    [BR__TY_DYN] = '*',    [BR__TY_BOOL] = 'b', [BR__TY_INT] = 'i',      [BR__TY_DOUBLE] = 'f',
     [BR__TY_STRING] = 's', [BR__TY_TIME] = 't', [BR__TY_DURATION] = 'd', [BR__TY_UINT] = 'u',
-    [BR__TY_BYTES] = 'y', [BR__TY_NULL] = 'n', [BR__TY_TYPE] = 'T',     [BR__TY_FREE] = '*',
-    [BR__TY_LIST] = 'L', [BR__TY_MAP] = 'M',  [BR__TY_OPTIONAL] = 'O',
+    [BR__TY_BYTES] = 'y',  [BR__TY_NULL] = 'n', [BR__TY_TYPE] = 'T',     [BR__TY_FREE] = '*',
+    [BR__TY_LIST] = 'L',   [BR__TY_MAP] = 'M',  [BR__TY_OPTIONAL] = 'O',
 };
 
 static bool

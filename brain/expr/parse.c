@@ -47,8 +47,8 @@ on_int(br__parser *p, const br__token *token, br__span span, bool is_negative)
         br__report(p->c, BR__SYNTAX, span, NULL, "integer does not fit in 64 bits");
         return false;
     }
-    return push_const(p, br__of_int((int64_t)(is_negative ? 0 - token->magnitude : token->magnitude)),
-                      span);
+    return push_const(
+        p, br__of_int((int64_t)(is_negative ? 0 - token->magnitude : token->magnitude)), span);
 }
 
 static bool
@@ -104,8 +104,7 @@ on_prefix(br__parser *p)
                                          .span = token->span});
 }
 
-static bool
-open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start);
+static bool open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start);
 
 static bool
 refuse_function(br__parser *p, const br__token *token, rt_str name)
@@ -200,7 +199,8 @@ read_variables(br__parser *p, br__entry *e)
         if (name->kind != BR__T_IDENT || token_at(p, 1)->kind != BR__T_COMMA ||
             br__is_reserved(token_text(p, name))) {
             br__report(p->c, BR__SYNTAX, name->span,
-                       count == 2 ? "such as .all(key, value, value > 0)" : "such as .all(x, x > 0)",
+                       count == 2 ? "such as .all(key, value, value > 0)"
+                                  : "such as .all(x, x > 0)",
                        "%s() wants a name here, and what is done with it behind a comma",
                        br__code_text(e->code));
             return false;
@@ -263,9 +263,8 @@ open_qualified(br__parser *p, rt_str library)
 {
     const br__token *token = token_at(p, 0);
     uint16_t start = br__operand(p, 0)->outer.pos;
-    rt_str name =
-        rt_arena_printf(p->c->arena, "%.*s.%.*s", RT_STR_ARG(library),
-                        RT_STR_ARG(token_text(p, token)));
+    rt_str name = rt_arena_printf(p->c->arena, "%.*s.%.*s", RT_STR_ARG(library),
+                                  RT_STR_ARG(token_text(p, token)));
     const br__function *f = NULL;
 
     if (name.ptr == NULL) {
@@ -371,8 +370,7 @@ on_absolute_name(br__parser *p)
         return false;
     }
     p->at++;
-    return token_at(p, 1)->kind == BR__T_OPEN ? open_function(p)
-                                              : on_path(p, dot->span.pos, true);
+    return token_at(p, 1)->kind == BR__T_OPEN ? open_function(p) : on_path(p, dot->span.pos, true);
 }
 
 // Takes the question mark that makes an element or key optional.
@@ -676,8 +674,8 @@ on_bracket_close(br__parser *p)
     if (e.kind == BR__E_INDEX) {
         return close_index(p, &e, end);
     }
-    return br__add_node(p, BR__MAKE_LIST, p->operand_count - e.base,
-                        br__span_between(e.start, end), &node);
+    return br__add_node(p, BR__MAKE_LIST, p->operand_count - e.base, br__span_between(e.start, end),
+                        &node);
 }
 
 static bool

@@ -10,7 +10,8 @@
 // groups: where a group, its present alternative and its last atom begin, and its flags.
 //
 // Matching runs all states at once, one code point at a time (Pike's machine without captures). The
-// set of states is a list and a bit for each instruction; following jumps uses a stack, no recursion.
+// set of states is a list and a bit for each instruction; following jumps uses a stack, no
+// recursion.
 
 typedef enum re_code { RE_SET, RE_ANY, RE_SPLIT, RE_JUMP, RE_ASSERT, RE_MATCH, RE_NEVER } re_code;
 
@@ -42,10 +43,10 @@ struct br__regex {
 #define NO_POINT UINT32_MAX
 
 typedef struct re_group {
-    uint32_t begin;   // its first instruction
-    uint32_t branch;  // of the alternative being read
-    uint32_t jumps;   // ends of its alternatives so far, as a chain of jumps
-    uint32_t atom;    // last atom of it
+    uint32_t begin;  // its first instruction
+    uint32_t branch; // of the alternative being read
+    uint32_t jumps;  // ends of its alternatives so far, as a chain of jumps
+    uint32_t atom;   // last atom of it
     bool has_atom;
     bool has_jumps;
     unsigned flags; // before the group
@@ -260,10 +261,20 @@ typedef struct re_class {
 } re_class;
 
 static const re_class posix_classes[] = {
-    {"alnum", "09AZaz"},   {"alpha", "AZaz"},     {"ascii", "\x01\x7f"}, {"blank", "\t\t  "},
-    {"cntrl", "\x01\x1f\x7f\x7f"}, {"digit", "09"}, {"graph", "!~"},      {"lower", "az"},
-    {"print", " ~"},       {"punct", "!/:@[`{~"}, {"space", "\t\r  "},   {"upper", "AZ"},
-    {"word", "09AZaz__"},  {"xdigit", "09AFaf"},
+    {"alnum", "09AZaz"},
+    {"alpha", "AZaz"},
+    {"ascii", "\x01\x7f"},
+    {"blank", "\t\t  "},
+    {"cntrl", "\x01\x1f\x7f\x7f"},
+    {"digit", "09"},
+    {"graph", "!~"},
+    {"lower", "az"},
+    {"print", " ~"},
+    {"punct", "!/:@[`{~"},
+    {"space", "\t\r  "},
+    {"upper", "AZ"},
+    {"word", "09AZaz__"},
+    {"xdigit", "09AFaf"},
 };
 
 static bool
@@ -329,8 +340,9 @@ add_unicode_class(re_builder *b)
     }
     ranges = br__unicode_class(name, &count);
     if (ranges == NULL) {
-        return refuse_at(b, at, RT_EINVAL,
-                         "not supported yet: classes other than general categories such as \\p{Lu}");
+        return refuse_at(
+            b, at, RT_EINVAL,
+            "not supported yet: classes other than general categories such as \\p{Lu}");
     }
     for (size_t i = 0; i < count; i++) {
         if (!add_range(b, ranges[i].first, ranges[i].last)) {
@@ -387,15 +399,15 @@ read_escape(re_builder *b, uint32_t *ret_point)
         bool is_braced = look(b, 1) == '{';
 
         b->at += is_braced ? 2 : 1;
-        if (!read_digits(b, is_braced ? 6 : 2, 16, ret_point) ||
-            (is_braced && look(b, 0) != '}')) {
+        if (!read_digits(b, is_braced ? 6 : 2, 16, ret_point) || (is_braced && look(b, 0) != '}')) {
             return refuse_at(b, at, RT_EINVAL, "hexadecimal digits expected");
         }
         b->at += is_braced ? 1 : 0;
         return true;
     }
     if (c == '0' || (c >= '1' && c <= '7' && look(b, 1) >= '0' && look(b, 1) <= '7')) {
-        return read_digits(b, 3, 8, ret_point) || refuse_at(b, at, RT_EINVAL, "octal digits expected");
+        return read_digits(b, 3, 8, ret_point) ||
+               refuse_at(b, at, RT_EINVAL, "octal digits expected");
     }
     if (is_letter || (c >= '0' && c <= '9') || c == '_' || (uint8_t)c >= 0x80) {
         return refuse_at(b, at, RT_EINVAL, "unknown escape");
@@ -498,11 +510,10 @@ read_set(re_builder *b)
     b->at++;
     if (is_negated) {
         return ((b->flags & FLAG_CASELESS) == 0 || fold_case(b, first)) && negate(b, first) &&
-               (b->range_count > first
-                    ? put(b, (re_op){.code = RE_SET,
-                                     .count = (uint16_t)(b->range_count - first),
-                                     .arg = (int32_t)first})
-                    : put(b, (re_op){.code = RE_NEVER}));
+               (b->range_count > first ? put(b, (re_op){.code = RE_SET,
+                                                        .count = (uint16_t)(b->range_count - first),
+                                                        .arg = (int32_t)first})
+                                       : put(b, (re_op){.code = RE_NEVER}));
     }
     return put_set(b, first);
 }
@@ -647,13 +658,12 @@ open_group(re_builder *b)
     if (b->depth == BR__REGEX_DEPTH_MAX) {
         return refuse_at(b, at, RT_ELIMIT, "groups nested too deeply");
     }
-    b->groups[++b->depth] =
-        (re_group){.begin = b->op_count, .branch = b->op_count, .flags = flags};
+    b->groups[++b->depth] = (re_group){.begin = b->op_count, .branch = b->op_count, .flags = flags};
     return true;
 }
 
-// Ends an alternative: a split goes before it, and a jump behind all alternatives after it. The jumps
-// are patched when the group ends, along a chain.
+// Ends an alternative: a split goes before it, and a jump behind all alternatives after it. The
+// jumps are patched when the group ends, along a chain.
 static bool
 end_branch(re_builder *b)
 {
@@ -709,8 +719,7 @@ put_loop(re_builder *b, uint32_t atom, char kind)
     if (kind == '+') {
         return put(b, (re_op){.code = RE_SPLIT, .arg = -len});
     }
-    if (!put_before(b, atom,
-                    (re_op){.code = RE_SPLIT, .arg = kind == '*' ? len + 2 : len + 1})) {
+    if (!put_before(b, atom, (re_op){.code = RE_SPLIT, .arg = kind == '*' ? len + 2 : len + 1})) {
         return false;
     }
     return kind == '?' || put(b, (re_op){.code = RE_JUMP, .arg = -(len + 1)});

@@ -1,9 +1,9 @@
 // brain/expr/regex.h: regular expressions in RE2's syntax, matched in linear time.
 //
 // Layer: brain/expr (may use runtime/base).   Threads: a compiled one is immutable.
-// A match costs at most text bytes × instructions; there is no backtracking and nothing to remember,
-// since a condition only asks whether there is a match.
-// Source: Russ Cox, "Regular Expression Matching: the Virtual Machine Approach", 2009; RE2's syntax.
+// A match costs at most text bytes × instructions; there is no backtracking and nothing to
+// remember, since a condition only asks whether there is a match. Source: Russ Cox, "Regular
+// Expression Matching: the Virtual Machine Approach", 2009; RE2's syntax.
 #ifndef CEREBRO_BRAIN_EXPR_REGEX_H
 #define CEREBRO_BRAIN_EXPR_REGEX_H
 

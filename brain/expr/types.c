@@ -5,8 +5,8 @@
 // Design notes.
 // Types made of others stand once each in the compiler's table, so that equal types have equal
 // numbers. A map's key is never made of other types, so every type is a chain of lists, maps and
-// optionals that ends in a simple one, and joining or writing it is a loop along the chain. When the
-// table is full the type becomes dyn, which is always right and only says less.
+// optionals that ends in a simple one, and joining or writing it is a loop along the chain. When
+// the table is full the type becomes dyn, which is always right and only says less.
 
 static br__type
 make(br__compiler *c, br__made_type made)
@@ -120,20 +120,13 @@ static const struct {
     const char *name;
     br__type type;
 } simple_types[] = {
-    {"dyn", BR__TY_DYN},
-    {"bool", BR__TY_BOOL},
-    {"int", BR__TY_INT},
-    {"uint", BR__TY_UINT},
-    {"double", BR__TY_DOUBLE},
-    {"string", BR__TY_STRING},
-    {"bytes", BR__TY_BYTES},
-    {"timestamp", BR__TY_TIME},
-    {"duration", BR__TY_DURATION},
-    {"null_type", BR__TY_NULL},
-    {"type", BR__TY_TYPE},
-    {"list", BR__TY_LIST},
-    {"map", BR__TY_MAP},
-    {"optional_type", BR__TY_OPTIONAL},
+    {"dyn", BR__TY_DYN},           {"bool", BR__TY_BOOL},
+    {"int", BR__TY_INT},           {"uint", BR__TY_UINT},
+    {"double", BR__TY_DOUBLE},     {"string", BR__TY_STRING},
+    {"bytes", BR__TY_BYTES},       {"timestamp", BR__TY_TIME},
+    {"duration", BR__TY_DURATION}, {"null_type", BR__TY_NULL},
+    {"type", BR__TY_TYPE},         {"list", BR__TY_LIST},
+    {"map", BR__TY_MAP},           {"optional_type", BR__TY_OPTIONAL},
     {"dyn", BR__TY_FREE},
 };
 

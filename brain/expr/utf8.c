@@ -2,7 +2,8 @@
 
 // Design notes.
 // The functions of CEL count code points. What they are given was checked to be UTF-8 where it came
-// in; a byte that fits nowhere would count as a code point of its own and is never read past the end.
+// in; a byte that fits nowhere would count as a code point of its own and is never read past the
+// end.
 
 uint32_t
 br__utf8_next(rt_str text, size_t *at)

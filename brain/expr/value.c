@@ -9,8 +9,8 @@
 // Values are compared and shown without recursion: a walk keeps its own stack of at most
 // BR__VALUE_DEPTH_MAX frames, and no value is deeper, because each list, map and optional knows how
 // deep it is and a deeper one is not made.
-// Maps are looked up one key after the other: conditions have small maps, and the order in which they
-// were written is kept for people.
+// Maps are looked up one key after the other: conditions have small maps, and the order in which
+// they were written is kept for people.
 
 #define FRAMES_MAX (BR__VALUE_DEPTH_MAX + 1)
 
@@ -149,13 +149,13 @@ open_extension(br__limits *limits, const rt_mp_token *token)
                            .len = (uint32_t)read_big(body.ptr + 8, 4) % BR__NS_PER_MS};
     }
     if (token->ext_type == BR__EXT_TYPE) {
-        return (br__value){.kind = BR__TYPE_NAME, .s = (const char *)body.ptr, .len = (uint32_t)body.len};
+        return (br__value){
+            .kind = BR__TYPE_NAME, .s = (const char *)body.ptr, .len = (uint32_t)body.len};
     }
     if (token->ext_type == BR__EXT_OPTIONAL) {
         br__value raw = {.kind = BR__RAW, .s = (const char *)body.ptr, .len = (uint32_t)body.len};
 
-        return body.len > 0 ? br__some(limits, raw)
-                            : (br__value){.kind = BR__OPTIONAL, .depth = 1};
+        return body.len > 0 ? br__some(limits, raw) : (br__value){.kind = BR__OPTIONAL, .depth = 1};
     }
     return br__fault(BR_FAULT_CONVERSION);
 }
@@ -293,8 +293,8 @@ order_numbers(br__value a, br__value b, int *ret_order, bool *ret_is_ordered)
         bool is_a_negative = a.kind == BR__INT && a.i < 0;
         bool is_b_negative = b.kind == BR__INT && b.i < 0;
 
-        *ret_order = is_a_negative != is_b_negative ? (is_a_negative ? -1 : 1)
-                                                    : sign_of(a.u<b.u, a.u> b.u);
+        *ret_order =
+            is_a_negative != is_b_negative ? (is_a_negative ? -1 : 1) : sign_of(a.u<b.u, a.u> b.u);
         return true;
     }
     {

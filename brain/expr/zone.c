@@ -4,17 +4,23 @@
 #include "runtime/base/civil.h"
 
 // Design notes.
-// A verdict must be the same when a journal is replayed years later, on another machine. The system's
-// zone database changes with every update and may be absent, so the zones stand here, with the rules
-// that are in force and the year since which they are; an earlier instant has no value, instead of
-// a wrong one. A new rule of a government is a change of this table, and of the version that replays.
-// Source: IANA time zone database, 2024a.
+// A verdict must be the same when a journal is replayed years later, on another machine. The
+// system's zone database changes with every update and may be absent, so the zones stand here, with
+// the rules that are in force and the year since which they are; an earlier instant has no value,
+// instead of a wrong one. A new rule of a government is a change of this table, and of the version
+// that replays. Source: IANA time zone database, 2024a.
 
 #define MINUTE_MS INT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
 
-typedef enum summer_rule { NO_SUMMER, SUMMER_US, SUMMER_ST_JOHNS, SUMMER_EU, SUMMER_AU } summer_rule;
+typedef enum summer_rule {
+    NO_SUMMER,
+    SUMMER_US,
+    SUMMER_ST_JOHNS,
+    SUMMER_EU,
+    SUMMER_AU
+} summer_rule;
 
 typedef struct zone_row {
     const char *name;

@@ -128,8 +128,8 @@ read_question(question *q, rt_bytes raw, rt_arena *arena)
 static void
 write_extension(rt_mpw *w, uint8_t type, const uint8_t *body, size_t len)
 {
-    uint8_t head[6] = {0xc9, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
-                       (uint8_t)len, type};
+    uint8_t head[6] = {
+        0xc9, (uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type};
 
     rt_mpw_raw(w, (rt_bytes){head, sizeof(head)});
     rt_mpw_raw(w, (rt_bytes){body, len});
