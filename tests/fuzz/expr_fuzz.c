@@ -154,7 +154,9 @@ eval(const br_expr *expr, const uint8_t *world)
 static bool
 is_out_of_memory(const br_expr_result *a, const br_expr_result *b)
 {
-    return a->fault == BR_FAULT_NO_MEMORY || b->fault == BR_FAULT_NO_MEMORY;
+    // Folding spares memory and steps.
+    return a->fault == BR_FAULT_NO_MEMORY || b->fault == BR_FAULT_NO_MEMORY ||
+           a->fault == BR_FAULT_STEPS || b->fault == BR_FAULT_STEPS;
 }
 
 static void
@@ -199,7 +201,7 @@ check_conjuncts(const br_expr *expr, const br_expr_result *whole, const uint8_t 
         is_false = is_false || (result.value.kind == RT_KIND_BOOL && !result.value.b);
         br_expr_free(part);
     }
-    if (count > 1 && whole->fault != BR_FAULT_NO_MEMORY) {
+    if (count > 1 && whole->fault != BR_FAULT_NO_MEMORY && whole->fault != BR_FAULT_STEPS) {
         RT_ASSERT(is_false == (whole->value.kind == RT_KIND_BOOL && !whole->value.b));
         RT_ASSERT(is_false || is_faulty == (whole->fault != BR_FAULT_NONE));
     }
