@@ -72,6 +72,7 @@ struct br_host {
     br_runner *runner;
     br_unconfirmed *unconfirmed;
     br_letters *letters;
+    rt_table *identity;
     rt_link *link;
     rt_timer *poll_timer;
     rt_timer *cut_timer;
@@ -376,6 +377,45 @@ on_health(void *user)
 
 // --- the state ---
 
+static rt_key
+identity_key(void)
+{
+    return rt_key_text(RT_TENANT_SYSTEM, RT_STR("host"));
+}
+
+// A state says whose it is, because every store of another host opens just as well, only without
+// the tables of these agents.
+static rt_err
+check_identity(const br_host *host)
+{
+    rt_key key = identity_key();
+    rt_bytes name;
+
+    if (!rt_table_get(host->identity, rt_key_bytes(&key), &name)) {
+        return rt_store_applied(host->store) == 0
+                   ? RT_OK
+                   : rt_fail(RT_ECORRUPT, "it is the state of no host");
+    }
+    if (rt_str_equal(rt_str_of_bytes(name), host->name)) {
+        return RT_OK;
+    }
+    return rt_fail(RT_ECORRUPT, "it is the state of host %.*s, not of %.*s",
+                   RT_STR_ARG(rt_str_of_bytes(name)), RT_STR_ARG(host->name));
+}
+
+// Puts what a restart needs besides the agents' rows into the store; returns the seq to cut at.
+static uint64_t
+prepare_cut(br_host *host)
+{
+    rt_key key = identity_key();
+
+    br_unconfirmed_save(host->unconfirmed);
+    if (host->applied > 0 && rt_table_count(host->identity) == 0) {
+        rt_table_put(host->identity, rt_key_bytes(&key), rt_bytes_of_str(host->name));
+    }
+    return br_runner_save(host->runner, host->applied);
+}
+
 static rt_err
 open_state(br_host *host)
 {
@@ -399,6 +439,12 @@ open_state(br_host *host)
     }
     if (err == RT_OK) {
         err = br_letters_open(table, &host->letters);
+    }
+    if (err == RT_OK) {
+        err = rt_store_table(host->store, BR__TABLE_IDENTITY, "identity", &host->identity);
+    }
+    if (err == RT_OK) {
+        err = check_identity(host);
     }
     if (err == RT_OK) {
         runner.store = host->store;
@@ -439,11 +485,11 @@ open_all(br_host *host, const br_host_config *config)
 static rt_err
 begin_anew(br_host *host, const br_host_config *config)
 {
-    char damage[DETAIL_MAX];
+    char damage[DETAIL_MAX / 2];
     char aside[DETAIL_MAX];
     rt_err err = RT_OK;
 
-    (void)snprintf(damage, sizeof(damage), "%s", rt_err_detail());
+    (void)snprintf(damage, sizeof(damage), "%s: %s", config->dir, rt_err_detail());
     close_state(host);
     if (host->kv != NULL) {
         rt_kv_close(host->kv);
@@ -541,8 +587,7 @@ cut_when_durable(br_host *host)
     }
     host->is_cut_due = false;
     host->cut_began_us = rt_clock_mono_us();
-    br_unconfirmed_save(host->unconfirmed);
-    cut_seq = br_runner_save(host->runner, host->applied);
+    cut_seq = prepare_cut(host);
     if (rt_store_dirty(host->store) == 0 && cut_seq == rt_store_saved(host->store)) {
         return;
     }
@@ -781,7 +826,7 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
 
     host->refused = rt_alloc_refused();
     RT_ASSERT(loop != NULL);
-    RT_ASSERT(config->name != NULL && config->url != NULL);
+    RT_ASSERT(config->name != NULL);
     RT_ASSERT(config->dir == NULL || config->cut_every_ms > 0);
     host->magic = HOST_MAGIC;
     host->loop = loop;
@@ -803,7 +848,7 @@ br_host_new(rt_loop *loop, const br_host_config *config, br_host **ret_host)
         host->poll_timer = rt_timer_new(loop, on_poll, host);
         host->health_timer = rt_timer_new(loop, on_health, host);
         host->cut_timer = rt_timer_new(loop, on_cut, host);
-        err = dial(host, config->url);
+        err = config->url != NULL ? dial(host, config->url) : RT_OK;
     }
     if (err == RT_OK && rt_alloc_refused() != host->refused) {
         err = rt_fail(RT_ENOMEM, "memory was missing at the start");
@@ -836,8 +881,7 @@ br_host_stop(br_host *host)
     if (host->kv == NULL || host->applied > host->committed) {
         return RT_OK; // what is not saved is fed again
     }
-    br_unconfirmed_save(host->unconfirmed);
-    return rt_store_cut_wait(host->store, br_runner_save(host->runner, host->applied));
+    return rt_store_cut_wait(host->store, prepare_cut(host));
 }
 
 void
@@ -860,6 +904,20 @@ br_host_free(br_host *host)
     rt_arena_free(host->lasting);
     host->magic = 0;
     rt_free(host);
+}
+
+rt_err
+br_host_feed(br_host *host, const rt_record *record)
+{
+    msg_answers answers;
+    rt_err err = RT_OK;
+
+    RT_CHECK(host, HOST_MAGIC);
+    RT_ASSERT(host->link == NULL && record->seq > host->applied);
+    err = br_runner_feed(host->runner, record, rt_clock_mono_us());
+    br_runner_take(host->runner, &answers); // nobody listens
+    host->applied = record->seq;
+    return err;
 }
 
 uint64_t

@@ -27,7 +27,7 @@ typedef struct br_host br_host;
 
 typedef struct br_host_config {
     const char *name; // as in agents.yaml
-    const char *url;  // address to dial
+    const char *url;  // address to dial; NULL = no link, only br_host_feed
     br_runner_config runner; // its `store` is made by the host from `dir`
     const char *dir;         // directory of the host's own store; NULL = memory only
     uint64_t map_bytes;
@@ -51,6 +51,9 @@ rt_err br_host_stop(br_host *host) RT_MUST_USE;
 // br_host_free releases it on the loop's thread; without br_host_stop before, what is in no cut is
 // lost, as when the process is killed. The link stays with the loop, which must not run any more.
 void br_host_free(br_host *host);
+// br_host_feed gives a host without a link the next record of the journal.
+//   errors    RT_EPROTO the record cannot be decoded (state unchanged)
+rt_err br_host_feed(br_host *host, const rt_record *record) RT_MUST_USE;
 // br_host_hash is the hash of the agents' state (excludes link bookkeeping).
 uint64_t br_host_hash(const br_host *host);
 // br_host_is_behind tells whether an agent has yet to take a record that it was given, or one that

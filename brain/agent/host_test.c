@@ -657,6 +657,52 @@ test_host_damaged_state_is_begun_anew_and_told(void **state)
 }
 
 static void
+test_host_state_of_another_host_is_not_taken(void **state)
+{
+    fixture *f = *state;
+    br_host_config config = {
+        .name = "elsewhere",
+        .url = URL,
+        .runner = {.agents = agents, .agent_count = 1, .catalog = f->catalog},
+        .dir = DIR,
+        .map_bytes = MAP_BYTES,
+        .cut_every_ms = CUT_EVERY_MS,
+        .journal_first_seq = 2,
+    };
+
+    start_host(f, DIR);
+    feed(f, 1, 4, 2);
+    sim_advance_ms(3 * CUT_EVERY_MS);
+    kill_host(f);
+    f->host_loop = rt_loop_new();
+    CHECK_ERR(br_host_new(f->host_loop, &config, &f->host), RT_ECORRUPT);
+    CHECK_HAS(rt_str_of(rt_err_detail()), "the state of host inside, not of elsewhere");
+    rt_loop_free(f->host_loop);
+    start_host(f, DIR);
+    CHECK_INT(f->hello.applied_seq, 4);
+}
+
+static void
+test_host_state_of_no_host_is_begun_anew(void **state)
+{
+    fixture *f = *state;
+    rt_kv *kv = NULL;
+    rt_store *store = NULL;
+    rt_table *table = NULL;
+
+    CHECK_OK(rt_kv_open(DIR, MAP_BYTES, &kv));
+    CHECK_OK(rt_store_open(kv, &store));
+    CHECK_OK(rt_store_table(store, 60, "theirs", &table));
+    rt_table_put(table, rt_bytes_of_str(RT_STR("k")), rt_bytes_of_str(RT_STR("v")));
+    CHECK_OK(rt_store_cut_wait(store, 9));
+    rt_store_close(store);
+    rt_kv_close(kv);
+    start_host(f, DIR);
+    CHECK_INT(f->hello.applied_seq, 0);
+    CHECK_TRUE(f->hello.lost);
+}
+
+static void
 test_host_damaged_state_beyond_repair_is_refused(void **state)
 {
     fixture *f = *state;
@@ -889,6 +935,8 @@ main(void)
         HOST_TEST(test_host_reports_a_failure_until_it_is_settled),
         HOST_TEST(test_host_sends_health_about_once_a_second),
         HOST_TEST(test_host_damaged_state_is_begun_anew_and_told),
+        HOST_TEST(test_host_state_of_another_host_is_not_taken),
+        HOST_TEST(test_host_state_of_no_host_is_begun_anew),
         HOST_TEST(test_host_damaged_state_beyond_repair_is_refused),
         HOST_TEST(test_host_comes_back_from_its_cut),
         HOST_TEST(test_host_does_not_save_what_the_journal_could_still_lose),

@@ -12,6 +12,7 @@
 #define BR__TABLE_RUNNER 61
 #define BR__TABLE_LETTERS 62
 #define BR__TABLE_HOST 63
+#define BR__TABLE_IDENTITY 64
 
 // --- said.c: what agents say, collected between two takes ------------------------------------
 typedef enum br__saying {

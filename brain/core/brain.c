@@ -514,6 +514,29 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
     return RT_OK;
 }
 
+rt_err
+br_brain_inspect(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
+                 br_inspection *ret_inspection)
+{
+    br_brain *brain = rt_new(br_brain);
+    brain->loop = loop;
+    brain->config = *config;
+    make_parts(brain);
+    rt_err err = br__open_storage(brain, diag);
+    if (err == RT_OK) {
+        err = br__recover(brain, diag);
+    }
+    if (err == RT_OK) {
+        *ret_inspection = (br_inspection){.state_hash = br_state_hash(brain->state),
+                                          .applied_seq = brain->state->applied_seq,
+                                          .states_rebuilt = brain->metrics.states_rebuilt,
+                                          .undecided = br_pending_count(brain->pending),
+                                          .journal = rt_journal_info_get(brain->journal)};
+    }
+    br_brain_free(brain);
+    return err;
+}
+
 void
 br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user), void *user)
 {

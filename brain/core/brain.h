@@ -81,6 +81,20 @@ typedef struct br_brain br_brain;
 //   errors    RT_ECORRUPT RT_ELOCKED RT_ECONFIG RT_EIO …; findings about playbooks in `diag`
 rt_err br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
                     br_brain **ret) RT_MUST_USE;
+// What a start comes to, before it makes a record of its own.
+typedef struct br_inspection {
+    uint64_t state_hash;
+    uint64_t applied_seq;
+    uint64_t states_rebuilt;
+    uint64_t undecided;
+    rt_journal_info journal;
+} br_inspection;
+
+// br_brain_inspect opens journal and state and recovers just as br_brain_new does, mends what a
+// start mends, tells what came out, and closes everything.
+//   errors    as br_brain_new
+rt_err br_brain_inspect(rt_loop *loop, const br_brain_config *config, rt_diag *diag,
+                        br_inspection *ret_inspection) RT_MUST_USE;
 // br_brain_stop stops taking input, finishes what is undecided (at most `patience_ms`), commits,
 // saves the state and then calls on_stopped.
 void br_brain_stop(br_brain *brain, int64_t patience_ms, void (*on_stopped)(void *user),

@@ -888,7 +888,7 @@ test_load_of_files_that_fill_the_memory_to_the_last_byte(void **state)
 // --- a state that is damaged or gone -------------------------------------------------------------
 
 #define STATE_DIR DATA_DIR "/state"
-#define FLIP_STEP 211
+#define FLIP_STEP 1499
 
 static void
 test_storage_damaged_state_is_rebuilt_whatever_bit_it_is(void **state)
@@ -927,6 +927,30 @@ test_storage_missing_state_is_rebuilt_and_told(void **state)
     check_state_is_what_was_left(f);
     CHECK_OK(start(f));
     CHECK_U64(f->brain->metrics.states_rebuilt, 0); // it is there again, if with nothing in it
+    check_state_is_what_was_left(f);
+}
+
+static void
+test_storage_state_of_somebody_else_is_rebuilt(void **state)
+{
+    fixture *f = *state;
+    char aside[256];
+    rt_kv *kv = NULL;
+    rt_store *store = NULL;
+    rt_table *table = NULL;
+
+    write_history(f, 9);
+    end_history(f);
+    CHECK_OK(rt_kv_set_aside(STATE_DIR, aside, sizeof(aside)));
+    CHECK_OK(rt_kv_open(STATE_DIR, 64 * MIB, &kv));
+    CHECK_OK(rt_store_open(kv, &store));
+    CHECK_OK(rt_store_table(store, 60, "theirs", &table));
+    rt_table_put(table, rt_bytes_of_str(RT_STR("k")), rt_bytes_of_str(RT_STR("v")));
+    CHECK_OK(rt_store_cut_wait(store, 9));
+    rt_store_close(store);
+    rt_kv_close(kv);
+    CHECK_OK(start(f));
+    CHECK_U64(f->brain->metrics.states_rebuilt, 1);
     check_state_is_what_was_left(f);
 }
 
@@ -999,6 +1023,7 @@ main(void)
         TEST(test_recover_tells_of_damaged_marks_and_missing_segments),
         cmocka_unit_test(test_storage_damaged_state_is_rebuilt_whatever_bit_it_is),
         TEST(test_storage_missing_state_is_rebuilt_and_told),
+        TEST(test_storage_state_of_somebody_else_is_rebuilt),
         TEST(test_storage_state_beyond_repair_is_refused_and_kept),
         TEST(test_storage_tells_how_full_it_is),
     };

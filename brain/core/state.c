@@ -96,7 +96,11 @@ br_state_new(rt_store *store, const br_state_config *config, rt_diag *diag, br_s
         rt_bytes row;
         if (rt_table_get(state->meta_table, rt_key_bytes(&key), &row)) {
             memcpy(&state->meta, row.ptr, RT_MIN(row.len, sizeof(state->meta)));
+        } else if (state->applied_seq > 0) {
+            err = rt_fail(RT_ECORRUPT, "the state has no figures of its own");
         }
+    }
+    if (err == RT_OK) {
         err = restore_playbooks(state, diag);
     }
     if (err != RT_OK) {

@@ -10,7 +10,7 @@
 #include "runtime/base/log.h"
 #include "runtime/seam/file.h"
 
-#define DETAIL_MAX 512
+#define DETAIL_MAX 1600
 
 static rt_err
 open_journal(br_brain *brain)
@@ -60,7 +60,7 @@ begin_anew(br_brain *brain, const char *dir, rt_diag *diag)
     char damage[DETAIL_MAX];
     char aside[1100];
     uint64_t first_seq = rt_journal_info_get(brain->journal).first_seq;
-    snprintf(damage, sizeof(damage), "%s", rt_err_detail());
+    snprintf(damage, sizeof(damage), "%s: %s", dir, rt_err_detail());
     br__close_state(brain);
     if (first_seq > 1) {
         return rt_fail(RT_ECORRUPT,

@@ -93,6 +93,7 @@ typedef struct rt__cut {
 typedef struct rt__sum {
     uint64_t rows;
     uint64_t digest;
+    bool is_unnamed; // the digest is not bound to the table's name: of a store that had no sums
 } rt__sum;
 
 struct rt_store {

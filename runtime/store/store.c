@@ -16,7 +16,8 @@
 //
 // A row's checksum cannot tell that another row is missing, or that an old version of it came back
 // with an old page. So each cut saves, with its position, the number of rows of every table and the
-// sum of a hash of their checksums; a table that loads to anything else is refused. The sum is kept
+// sum of a hash of their checksums; a table that loads to anything else is refused, and so is one
+// of another name, since the files of two stores may be mistaken for one another. The sum is kept
 // up to date as rows are cut and deleted, at the price of a checksum in each row.
 //
 // Cuts: `dirty` lists rows changed since the last cut, `graves` the keys of deleted rows that the
@@ -28,6 +29,7 @@
 #define SUM_BYTES 17
 #define POSITION_BYTES_MAX (2 + SUM_BYTES * RT_STORE_TABLES_MAX)
 #define POSITION_FORMAT 1 // a position without content is of the time before
+#define UNNAMED 0x80u     // flag of a table's number
 
 static const uint8_t seq_key[] = {0, 's', 'e', 'q'};
 
@@ -154,6 +156,7 @@ on_any_pair(void *user, rt_bytes kv_key, rt_bytes disk)
         return rt_fail(RT_ECORRUPT, "a row of table %u has a wrong checksum",
                        kv_key.len > 0 ? kv_key.ptr[0] : 0);
     }
+    store->sums[kv_key.ptr[0]].is_unnamed = true;
     store->sums[kv_key.ptr[0]].rows++;
     store->sums[kv_key.ptr[0]].digest += rt__digest((uint32_t)load(disk.ptr, 4));
     return RT_OK;
@@ -167,10 +170,13 @@ read_sums(rt_store *store, rt_bytes value)
         return rt_fail(RT_EVERSION, "the store's position is of another format");
     }
     for (const uint8_t *at = value.ptr + 2; at < value.ptr + value.len; at += SUM_BYTES) {
-        if (at[0] >= RT_STORE_TABLES_MAX) {
-            return rt_fail(RT_EVERSION, "the store has a table of number %u", at[0]);
+        uint8_t id = (uint8_t)(at[0] & ~UNNAMED);
+
+        if (id >= RT_STORE_TABLES_MAX) {
+            return rt_fail(RT_EVERSION, "the store has a table of number %u", id);
         }
-        store->sums[at[0]] = (rt__sum){load(at + 1, 8), load(at + 9, 8)};
+        store->sums[id] =
+            (rt__sum){load(at + 1, 8), load(at + 9, 8), (at[0] & UNNAMED) != 0};
     }
     return RT_OK;
 }
@@ -263,6 +269,14 @@ on_pair(void *user, rt_bytes kv_key, rt_bytes disk)
     return RT_OK;
 }
 
+static uint64_t
+named_digest(const rt_table *table)
+{
+    rt_str name = rt_str_of(table->name);
+
+    return table->saved_digest ^ rt_hash64(rt_bytes_of_str(name), table->id);
+}
+
 static rt_err
 load_table(rt_table *table)
 {
@@ -273,7 +287,9 @@ load_table(rt_table *table)
     if (err != RT_OK) {
         return err;
     }
-    if (table->live_count != sum->rows || table->saved_digest != sum->digest) {
+    if (table->live_count != sum->rows ||
+        (sum->rows > 0 && sum->digest != (sum->is_unnamed ? table->saved_digest
+                                                          : named_digest(table)))) {
         return rt_fail(RT_ECORRUPT, "table %s: its %u rows are not the %llu that were saved",
                        table->name, table->live_count, (unsigned long long)sum->rows);
     }
@@ -340,10 +356,10 @@ cut_position(const rt_store *store, uint64_t seq, rt_kv_batch *batch, uint8_t *s
         rt__sum sum = store->sums[i];
 
         if (table != NULL) {
-            sum = (rt__sum){table->live_count, table->saved_digest};
+            sum = (rt__sum){table->live_count, named_digest(table), false};
         }
         if (sum.rows > 0) {
-            value[len] = i;
+            value[len] = (uint8_t)(sum.is_unnamed ? i | UNNAMED : i);
             keep(value + len + 1, 8, sum.rows);
             keep(value + len + 9, 8, sum.digest);
             len += SUM_BYTES;

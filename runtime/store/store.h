@@ -12,7 +12,7 @@
 #include "runtime/base/err.h"
 #include "runtime/seam/kv.h"
 
-#define RT_STORE_TABLES_MAX 64
+#define RT_STORE_TABLES_MAX 72
 #define RT_STORE_VALUE_MAX 65536
 
 typedef struct rt_store rt_store;
@@ -26,7 +26,7 @@ rt_store *rt_store_open_memory(void) RT_MUST_USE;
 // rt_store_close releases it (the kv stays open); unsaved changes are lost.
 void rt_store_close(rt_store *store);
 
-// rt_store_table declares a table and loads its rows; `id` (1..63) is its stable number on disk.
+// rt_store_table declares a table and loads its rows; `id` (1..71) is its stable number on disk.
 //   errors    RT_ECORRUPT RT_EIO
 rt_err
 rt_store_table(rt_store *store, uint8_t id, const char *name, rt_table **ret_table) RT_MUST_USE;

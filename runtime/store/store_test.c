@@ -325,6 +325,23 @@ test_store_missing_or_old_row_is_refused(void **state)
 }
 
 static void
+test_store_of_other_tables_is_refused(void **state)
+{
+    rt_arena *arena = rt_arena_new(4096);
+    rt_bytes old;
+    rt_kv *kv = kv_with_rows(arena, &old);
+    rt_store *store = open_store(kv);
+    rt_table *table = NULL;
+
+    (void)state;
+    CHECK_ERR(rt_store_table(store, 7, "others", &table), RT_ECORRUPT);
+    CHECK_OK(rt_store_table(store, 8, "others", &table)); // it has no rows
+    rt_store_close(store);
+    rt_arena_free(arena);
+    rt_kv_close(kv);
+}
+
+static void
 test_store_rows_without_a_position_are_refused(void **state)
 {
     rt_arena *arena = rt_arena_new(4096);
@@ -850,6 +867,7 @@ main(void)
         TEST(test_store_hash_depends_on_content_only),
         TEST(test_store_damaged_row_is_refused),
         TEST(test_store_missing_or_old_row_is_refused),
+        TEST(test_store_of_other_tables_is_refused),
         TEST(test_store_rows_without_a_position_are_refused),
         TEST(test_store_position_of_another_format_is_told),
         TEST(test_store_of_before_the_sums_is_read_and_gets_them),
