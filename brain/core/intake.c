@@ -373,12 +373,14 @@ identify(br_brain *brain, rt_event *event, rt_reject *reject)
     return RT_OK;
 }
 
-// With the events' own clock, what is undecided must not fall too far behind the event at hand, or
-// a fast replay would decide the morning's events in the evening.
+// With the events' own clock, what is undecided, or decided and not done yet, must not fall too far
+// behind the event at hand, or a fast replay would decide the morning's events in the evening, and
+// its outcomes would fall at other places in each run.
 static bool
 clock_would_run_ahead(br_brain *brain, const rt_event *event)
 {
-    if (!brain->config.clock_from_events || br_pending_count(brain->pending) == 0) {
+    if (!brain->config.clock_from_events ||
+        (br_pending_count(brain->pending) == 0 && brain->execute_count == 0)) {
         return false;
     }
     return br__now_ms(brain, event->time_ms) - brain->state->meta.clock_ms >

@@ -568,6 +568,7 @@ settings_brain(settings *s, br_host_entry *hosts)
         .age_max_ms = rt_config_i64(c, "clock.age_max"),
         .clock_lag_max_ms = rt_config_i64(c, "clock.lag_max"),
         .deadline_ms = rt_config_i64(c, "agents.deadline"),
+        .sample_every_ms = rt_config_i64(c, "metrics.sample_every"),
         .rate_per_source = rt_config_i64(c, "limits.rate_per_source"),
         .ingest_url = url_or_null(s, "doors.ingest"),
         .pull_url = url_or_null(s, "doors.pull"),
