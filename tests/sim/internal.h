@@ -90,6 +90,7 @@ typedef struct world {
     uint64_t next_ask;     // at this many happenings somebody looks at the brain
     int64_t read_again_ms; // since when the subscriber reads
     bool unread;           // it does not
+    bool history_lost; // a host that could not save for long needed records that were recycled
     rt_timer *drift;       // the wall clock goes back
     int64_t drift_until_ms;
     world_result *result;
@@ -120,6 +121,8 @@ void world_start(world *w);
 void world_start_host(world *w, world_host *h);
 void world_end_host(world_host *h);
 void world_end_brain(world *w);
+// world_note_loss notes that a host needed records that were recycled already.
+void world_note_loss(world *w);
 // world_die ends the brain's process, with the page cache, or all of them (a power cut) without it;
 // they are started again, at once or later.
 void world_die(world *w, bool power_cut);

@@ -46,8 +46,16 @@ world_end_host(world_host *h)
 }
 
 void
+world_note_loss(world *w)
+{
+    w->history_lost =
+        w->history_lost || (w->brain != NULL && w->brain->metrics.host_history_lost > 0);
+}
+
+void
 world_end_brain(world *w)
 {
+    world_note_loss(w);
     br_brain_free(w->brain);
     w->brain = NULL;
     if (w->brain_loop != NULL) {

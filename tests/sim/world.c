@@ -366,7 +366,9 @@ check_replay(world *w, const char *when)
     if (again.state_hash != state) {
         world_violated(w, "%s: the state is not the fold of its journal", when);
     }
-    if (again.agents_hash != agents) {
+    world_note_loss(w);
+    // what a host that cannot save for long would need is not kept for ever
+    if (again.agents_hash != agents && !w->history_lost) {
         world_violated(w, "%s: the agents' state is not the fold of the journal", when);
     }
     if (again.differences > 0) {
@@ -386,7 +388,9 @@ check_poison(world *w)
     char text[WORLD_TEXT_MAX];
 
     w->result->faults[FAULT_POISON] = brittle_failures();
-    if (w->draw.poison_every > 0 && (w->archive != NULL || !w->draw.small_journal) &&
+    world_note_loss(w);
+    if (w->draw.poison_every > 0 && !w->history_lost &&
+        (w->archive != NULL || !w->draw.small_journal) &&
         !brittle_check(world_journal_dir(w), br_pack_catalog(w->pack), text, sizeof(text))) {
         world_violated(w, "%s", text);
     }
@@ -532,8 +536,8 @@ crash_at_rest(world *w)
     if (!is_going_on(w) || br_brain_state(w->brain)->applied_seq != seq + 1) {
         return; // timers came due meanwhile
     }
-    // what a host that cannot save for long would need is not kept for ever
-    if (agents_hash(w) != agents && w->brain->metrics.host_history_lost == 0) {
+    world_note_loss(w);
+    if (agents_hash(w) != agents && !w->history_lost) {
         world_violated(w, "a restart at rest changed the agents' state");
     }
     if (w->config.clock_from_events && br_state_hash(br_brain_state(w->brain)) != before) {
