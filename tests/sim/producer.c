@@ -39,6 +39,7 @@ struct producer {
     item items[PRODUCER_BATCH_MAX];
     size_t count;
     uint64_t attempt;
+    struct asked *asked; // not answered yet
     bool done;
     bool is_again; // the batch was sent before
     bool one_by_one; // the batch was refused as a whole
@@ -51,6 +52,7 @@ struct producer {
 
 // What an answer belongs to; frees itself.
 typedef struct asked {
+    struct asked *next; // of those still to be answered
     producer *p;
     uint64_t attempt;
     size_t positions[PRODUCER_BATCH_MAX]; // of the events in the request
@@ -186,6 +188,18 @@ book_result(producer *p, item *it, rt_mp *mp)
     return true;
 }
 
+static void
+forget(asked *a)
+{
+    asked **at = &a->p->asked;
+
+    while (*at != a) {
+        at = &(*at)->next;
+    }
+    *at = a->next;
+    rt_free(a);
+}
+
 // A message with a text that is not UTF-8 is refused before its events are looked at.
 static bool
 is_refused_whole(const asked *a, rt_mp results, uint32_t count)
@@ -270,7 +284,7 @@ on_reply(void *user, rt_err err, rt_bytes body)
             p->resend_ms = RT_MIN(p->resend_ms * 2, RESEND_MAX_MS);
         }
     }
-    rt_free(a);
+    forget(a);
 }
 
 static void
@@ -317,6 +331,8 @@ write_batch(producer *p, rt_mpw *w)
     size_t header = rt_mpw_array32(w);
 
     a->p = p;
+    a->next = p->asked;
+    p->asked = a;
     a->attempt = p->attempt;
     for (size_t i = 0; i < p->count && (a->count == 0 || !p->one_by_one); i++) {
         if (!p->items[i].settled) {
@@ -364,11 +380,11 @@ send_batch(producer *p)
     }
     if (rt_rng_chance(&p->rng, faults->lost)) {
         count(p, FAULT_REQUEST_LOST);
-        rt_free(a);
+        forget(a);
     } else if (rt_rng_chance(&p->rng, faults->unheard)) {
         count(p, FAULT_ANSWER_LOST);
         sim_request(p->config.url, body, NULL, NULL);
-        rt_free(a);
+        forget(a);
     } else {
         sim_request(p->config.url, body, on_reply, a);
     }
@@ -402,6 +418,9 @@ producer_free(producer *p)
 {
     for (size_t i = 0; i < PRODUCER_BATCH_MAX; i++) {
         rt_mpw_fini(&p->items[i].body);
+    }
+    while (p->asked != NULL) { // nobody answers any more
+        forget(p->asked);
     }
     rt_timer_free(p->timer);
     rt_text_fini(&p->json);
