@@ -102,13 +102,6 @@ br__item_frame(br_control *control, rt_bytes items, uint32_t count)
     rt_mpw_raw(&control->out, items);
 }
 
-bool
-br__arg_has(const br_ask *ask, const char *name)
-{
-    rt_mp at;
-    return rt_mp_find(ask->args, rt_str_of(name), &at);
-}
-
 rt_str
 br__arg_str(const br_ask *ask, const char *name)
 {

@@ -60,12 +60,10 @@ void br__refuse(br_control *control, rt_ctl_call *call, rt_err err, const char *
                 const char *fmt, ...) RT_PRINTF(5, 6);
 // br__send_frame sends what stands in control->out, or an error when it is too large.
 void br__send_frame(br_control *control, rt_ctl_call *call, bool last);
-// br__arg_str, br__arg_u64 and br__arg_bool read an argument with a default; br__arg_has tells
-// whether it was given.
+// br__arg_str, br__arg_u64 and br__arg_bool read an argument with a default.
 rt_str br__arg_str(const br_ask *ask, const char *name);
 uint64_t br__arg_u64(const br_ask *ask, const char *name, uint64_t fallback);
 bool br__arg_bool(const br_ask *ask, const char *name);
-bool br__arg_has(const br_ask *ask, const char *name);
 // br__arg_tenant reads the tenant; false (refused) when it is unknown. Without the argument, or
 // with an unnamed one where several are configured, *ret_given stays false.
 bool br__arg_tenant(const br_ask *ask, rt_tenant *ret_tenant, bool *ret_given);

@@ -4,8 +4,7 @@
 #include "brain/playbook/playbook.h"
 
 #define HEAD "kind: playbook\nid: p\ndoc: Because.\nevents: [delay.detected]\n"
-#define DO                                                                                         \
-    "do:\n  - {action: alert_operator, target: \"${event.subject}\", args: {text: hi}}\n"
+#define DO "do:\n  - {action: alert_operator, target: \"${event.subject}\", args: {text: hi}}\n"
 #define VERIFY "verify: {within: 1h, expect: order.status == \"delivered\"}\n"
 #define ESCALATE                                                                                   \
     "escalate:\n  - {action: open_case, target: \"${event.subject}\", args: {kind: late}}\n"
@@ -526,6 +525,31 @@ test_consult_in_an_arena_too_small_is_empty(void **state)
     rt_arena_free(small);
 }
 
+static void
+test_consult_constants_take_the_kinds_their_action_declares(void **state)
+{
+    fixture *f = *state;
+    const char *const texts[] = {
+        "kind: catalog\nevents:\n  box.made:\n    fields: {n: {type: i64}}\n",
+        "kind: actions\nactions:\n  paint:\n    class: 1\n    executor: log\n    args:\n"
+        "      coats: {type: i64}\n      thick: {type: f64}\n      dry: {type: duration}\n"
+        "      wet: {type: bool}\n      colour: {type: str}\n"};
+    static const uint8_t want[] = {0x85, 0xa5, 'c', 'o',  'a',  't',  's',  0x02, 0xa5, 't',
+                                   'h',  'i',  'c', 'k',  0xca, 0x3f, 0,    0,    0,    0xa3,
+                                   'd',  'r',  'y', 0xcd, 0x03, 0xe8, 0xa3, 'w',  'e',  't',
+                                   0xc2, 0xa6, 'c', 'o',  'l',  'o',  'u',  'r',  0xa1, '7'};
+
+    br_pack_free(f->pack);
+    f->pack = pack_kit_of(texts, RT_COUNT(texts));
+    use_text(f, "kind: playbook\nid: p\nevents: [box.made]\ndo:\n  - action: paint\n"
+                "    target: box\n    args: {coats: 2, thick: 0.5, dry: 1s, wet: false, "
+                "colour: 7}\n");
+    consult(f, "box.made", "box/1", "{\"n\":1}");
+
+    check_verdict(f, "fired", "");
+    CHECK_BYTES(proposal(f, 0)->args, ((rt_bytes){want, sizeof(want)}));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -551,6 +575,7 @@ main(void)
         TEST(test_consult_each_event_type_has_its_own_slots),
         TEST(test_consult_looks_at_no_more_than_its_bound),
         TEST(test_consult_proposals_over_the_bound_are_an_error),
+        TEST(test_consult_constants_take_the_kinds_their_action_declares),
         TEST(test_consult_in_an_arena_too_small_is_empty),
     };
 

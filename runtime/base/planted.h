@@ -19,6 +19,8 @@ typedef enum rt_plant {
     RT_PLANTS
 } rt_plant;
 
+// rt_plant_choose switches one mistake on; false when there is none of that name. rt_plant_name and
+// rt_plant_text (what it is, for a person) tell them by number. Other programs have none.
 #ifdef CEREBRO_PLANTED
 
 // RT_PLANTED is true where the mistake of that name is to be made.
@@ -26,18 +28,36 @@ typedef enum rt_plant {
 #define RT_PLANTED_BUILD true
 extern rt_plant rt__plant;
 
+bool rt_plant_choose(const char *name);
+const char *rt_plant_name(rt_plant plant);
+const char *rt_plant_text(rt_plant plant);
+
 #else
 
 #define RT_PLANTED(name) (RT_PLANT_##name == RT_PLANT_none)
 #define RT_PLANTED_BUILD false
 
-#endif
+static inline bool
+rt_plant_choose(const char *name)
+{
+    (void)name;
+    return false;
+}
 
-// rt_plant_choose switches one mistake on; false when there is none of that name. rt_plant_name and
-// rt_plant_text (what it is, for a person) tell them by number. They are there in such programs
-// only: call them behind RT_PLANTED_BUILD.
-bool rt_plant_choose(const char *name);
-const char *rt_plant_name(rt_plant plant);
-const char *rt_plant_text(rt_plant plant);
+static inline const char *
+rt_plant_name(rt_plant plant)
+{
+    (void)plant;
+    return "";
+}
+
+static inline const char *
+rt_plant_text(rt_plant plant)
+{
+    (void)plant;
+    return "";
+}
+
+#endif
 
 #endif

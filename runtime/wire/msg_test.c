@@ -24,6 +24,8 @@ typedef struct tree {
     rt_msg_list words;
     rt_msg_list numbers;
     rt_msg_list ratios;
+    rt_msg_list flags;
+    rt_msg_list bins;
 } tree;
 
 static const rt_msg_field leaf_fields[] = {
@@ -55,6 +57,8 @@ static const rt_msg_field tree_fields[] = {
     {.name = "words", LIST(words, RT_MSG_STR)},
     {.name = "numbers", LIST(numbers, RT_MSG_U64)},
     {.name = "ratios", LIST(ratios, RT_MSG_F64)},
+    {.name = "flags", LIST(flags, RT_MSG_BOOL)},
+    {.name = "bins", LIST(bins, RT_MSG_BIN)},
 };
 
 static const rt_msg_def tree_def = DEF("tree", 3, tree, tree_fields, RT_COUNT(tree_fields));
@@ -74,6 +78,8 @@ static leaf leaves[] = {{RT_STR("a"), 0.5}, {RT_STR("b"), -1}};
 static rt_str words[] = {RT_STR(""), RT_STR("dos")};
 static uint64_t numbers[] = {0, UINT64_MAX};
 static double ratios[] = {0.25};
+static bool flags[] = {false, true, true};
+static rt_bytes bins[] = {{(const uint8_t *)"\0\1", 2}, {NULL, 0}};
 
 static int
 set_up(void **state)
@@ -97,6 +103,8 @@ set_up(void **state)
         .words = {words, 2},
         .numbers = {numbers, 2},
         .ratios = {ratios, 1},
+        .flags = {flags, 3},
+        .bins = {bins, 2},
     };
     *state = &f;
     return 0;
@@ -150,6 +158,11 @@ test_msg_every_type_round_trips(void **state)
     CHECK_STR(((const rt_str *)f->got.words.items)[1], "dos");
     CHECK_U64(((const uint64_t *)f->got.numbers.items)[1], UINT64_MAX);
     CHECK_NEAR(((const double *)f->got.ratios.items)[0], 0.25, 0);
+    CHECK_INT(f->got.flags.count, 3);
+    CHECK_TRUE(!((const bool *)f->got.flags.items)[0] && ((const bool *)f->got.flags.items)[2]);
+    CHECK_INT(f->got.bins.count, 2);
+    CHECK_BYTES(((const rt_bytes *)f->got.bins.items)[0], bins[0]);
+    CHECK_INT(((const rt_bytes *)f->got.bins.items)[1].len, 0);
 }
 
 static void

@@ -204,7 +204,9 @@ kind: entities
 entities:
   box:
     keys: [shop]
-    attributes: {colour: {type: str}, weight: {type: f64, from: [box.made]}}
+    attributes:
+      colour: {type: str}
+      weight: {type: f64, from: [box.made]}
     sets:
       box.made: {colour: red}
 %%%
@@ -212,22 +214,22 @@ kind: features
 features:
   shop:
     key: shop
-    stats:
-      made: {kind: count, half_life: 1d, on: [box.made]}
-      heavy: {kind: mean, half_life: 7d, on: [box.made], value: data.weight * 2.0}
+    made: {kind: count, half_life: 1d, on: [box.made]}
+    heavy: {kind: mean, half_life: 7d, on: [box.made], value: data.weight * 2.0, weight: 3}
+    last: {kind: last, on: [box.made], value: data.weight}
 %%%
 kind: actions
 actions:
   paint:
     resource: box
     group: g
-    risk: 1
+    class: 1
     executor: emit
     emits: box.made
     cooldown: 1h
-    limits: {per_target_day: 3}
+    budget: {per_target_day: 3, per_tenant_hour: 5}
     args:
-      colour: {type: str, required: true, cap: 9}
+      colour: {type: str, required: true}
 """
 
 

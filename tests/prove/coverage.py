@@ -4,8 +4,9 @@ Builds with gcc --coverage, without optimisation, in build-cov/; runs the unit t
 the fuzzers and the simulation; reads what gcov says. Parsers are measured by line, what decides and
 remembers by branch as well: those lists, with what each file has to reach, are GOALS below.
 
-What is not counted: assertions (they hold), RT_UNREACHABLE, and the lines that
-coverage_exceptions.txt names with a reason. An exception that is no longer needed is a failure.
+What is not counted: assertions (they hold), RT_UNREACHABLE, what only programs with planted
+mistakes have (RT_PLANTED), and the lines that coverage_exceptions.txt names with a reason. An
+exception that is no longer needed is a failure.
 """
 
 import collections
@@ -65,7 +66,7 @@ class Line:
 
 
 class Source:
-    """A source file's text: which lines are assertions."""
+    """A source file's text: which lines are assertions or planted mistakes."""
 
     def __init__(self, path):
         with open(os.path.join(proof.SOURCE, path), encoding="utf-8") as text:
@@ -81,6 +82,19 @@ class Source:
                 code = code[at.start():]
             self.asserted.add(number)
             depth = max(0, depth + code.count("(") - code.count(")"))
+        self._find_planted()
+
+    def _find_planted(self):
+        """Lines that ask for a planted mistake; where nothing else is asked, what depends on it."""
+        end = None  # how the last line of that begins
+        for number, line in enumerate(self.lines, 1):
+            if end is None and "RT_PLANTED(" not in line:
+                continue
+            self.asserted.add(number)
+            if end is not None:
+                end = None if line.startswith(end) else end
+            elif re.match(r" +if \(RT_PLANTED\(", line) and line.endswith("{"):
+                end = line[:len(line) - len(line.lstrip())] + "}"
 
     def text(self, number):
         """A line without its indentation."""
@@ -88,7 +102,10 @@ class Source:
 
 
 class Exceptions:
-    """coverage_exceptions.txt: `file:function: text of the line: reason`, one a line."""
+    """coverage_exceptions.txt: `file:function: text of the line: reason`, one a line.
+
+    The text `*` is every line of the function.
+    """
 
     def __init__(self, path):
         self.entries = []
@@ -108,7 +125,7 @@ class Exceptions:
     def covers(self, path, function, text):
         """Whether this line of this function is excepted; remembers that it was needed."""
         for number, file, name, rest in self.entries:
-            if file == path and name == function and rest.startswith(text + ": "):
+            if file == path and name == function and rest.startswith((text + ": ", "*: ")):
                 self.used.add(number)
                 return True
         return False
