@@ -117,7 +117,8 @@ sort_by_agent(void *items, size_t size, uint32_t count)
         for (; at > 0; at--) {
             rt_str a;
             memcpy(&a, bytes + (at - 1) * size, sizeof(a));
-            int order = memcmp(a.ptr, b.ptr, RT_MIN(a.len, b.len));
+            size_t len = RT_MIN(a.len, b.len); // a name may be empty, and then has no pointer
+            int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
             if (order < 0 || (order == 0 && a.len <= b.len)) {
                 break;
             }

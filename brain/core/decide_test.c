@@ -634,6 +634,23 @@ test_decide_too_many_timers_keep_the_first_by_name(void **state)
     rt_free(timers);
 }
 
+static void
+test_decide_proposers_without_a_name_are_taken_in_order(void **state)
+{
+    fixture *f = *state;
+
+    // as they are decoded: an empty text has no pointer
+    propose(f, "b", "open_case", "order/1", 10)->agent = (rt_str){NULL, 0};
+    propose(f, "a", "alert_operator", "order/1", 10);
+    propose(f, "c", "alert_operator", "order/2", 10)->agent = (rt_str){NULL, 0};
+    decide(f);
+
+    CHECK_INT(f->out.decision.candidates.count, 3);
+    CHECK_STR(candidate(f, 0)->proposal.action, "open_case");
+    CHECK_STR(candidate(f, 1)->proposal.target, "order/2");
+    CHECK_STR(candidate(f, 2)->proposal.agent, "a");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -659,6 +676,7 @@ main(void)
         TEST(test_decide_hosts_and_their_order_change_no_byte),
         TEST(test_decide_crowd_leaves_out_the_least_and_says_so),
         TEST(test_decide_too_many_timers_keep_the_first_by_name),
+        TEST(test_decide_proposers_without_a_name_are_taken_in_order),
     };
 
     return CHECK_RUN(tests);

@@ -80,7 +80,7 @@ struct rt_journal {
     size_t segment_count;
     size_t segment_cap;
     rt_file *spare; // NULL = none begun
-    uint64_t spare_bytes;
+    uint64_t spare_bytes; // of it, written by this life
 
     size_t group_cap;
     group_buffer buffers[2];
@@ -534,7 +534,9 @@ note_segments(rt_journal *journal, const uint64_t *seqs, size_t count)
     return err;
 }
 
-// Finds what a former life left as spare; anything of another size is begun anew.
+// Finds what a former life left as spare, for the room it has: it is written anew, because nobody
+// knows whether its sync failed, and what a failed sync left behind never becomes durable. Anything
+// of another size is removed.
 static rt_err
 adopt_spare(rt_journal *journal)
 {
@@ -549,7 +551,6 @@ adopt_spare(rt_journal *journal)
         err = rt_file_size(journal->spare, &bytes);
     }
     if (err != RT_OK || bytes == journal->config.segment_bytes) {
-        journal->spare_bytes = bytes;
         return err;
     }
     drop_spare(journal);

@@ -332,10 +332,38 @@ test_journal_reopened_keeps_a_whole_spare_and_no_other(void **state)
         CHECK_ERR(reopen(&journal), RT_EIO);
         CHECK_TRUE(rt_file_exists(JOURNAL_DIR "/spare.tmp"));
         journal = open_journal(64 * MIB);
-        CHECK_U64(rt_journal_info_get(journal).bytes, is_whole ? 2 * MIB : MIB);
+        CHECK_U64(rt_journal_info_get(journal).bytes, MIB); // none of it is written yet
         CHECK_INT(rt_file_exists(JOURNAL_DIR "/spare.tmp"), is_whole);
         rt_journal_close(journal);
     }
+}
+
+static void
+test_journal_spare_of_a_former_life_whose_sync_failed_is_not_trusted(void **state)
+{
+    static const uint8_t zeros[MIB];
+    rt_journal *journal = NULL;
+    rt_file *file = NULL;
+    rt_rng rng;
+
+    (void)state;
+    sim_disk_reset();
+    rt_journal_close(open_journal(64 * MIB));
+    CHECK_OK(rt_file_open(JOURNAL_DIR "/spare.tmp", RT_FILE_WRITE, &file));
+    CHECK_OK(rt_file_pwrite(file, (rt_bytes){zeros, MIB}, 0));
+    sim_disk_fail_next(SIM_DISK_SYNC, 1, RT_EIO);
+    CHECK_ERR(rt_file_sync(file), RT_EIO); // there for all to see, and never on the disk
+    rt_file_close(file);
+    journal = open_journal(64 * MIB);
+    for (int i = 0; i < 2; i++) {
+        append_bytes(journal, 1040000);
+        CHECK_OK(rt_journal_commit(journal));
+    }
+    rt_rng_seed(&rng, 1, 1);
+    sim_disk_crash(&rng);
+    rt_journal_close(journal);
+
+    CHECK_U64(last_seq_on_disk(), 2);
 }
 
 static void
@@ -1082,6 +1110,7 @@ main(void)
         TEST(test_journal_adopts_or_replaces_a_left_over_spare),
         TEST(test_journal_group_of_a_failed_sync_is_on_disk_once_it_is_built_on),
         TEST(test_journal_reopened_keeps_a_whole_spare_and_no_other),
+        TEST(test_journal_spare_of_a_former_life_whose_sync_failed_is_not_trusted),
         TEST(test_journal_spare_is_ready_when_three_quarters_are_used),
         TEST(test_journal_of_many_segments_keeps_them_all),
         TEST(test_journal_full_to_the_last_byte_takes_no_empty_record),
