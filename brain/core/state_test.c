@@ -312,6 +312,7 @@ test_state_poison_of_an_agent_becomes_a_dead_letter(void **state)
                "{\"owner\":\"customer\",\"ref\":\"customer/7\",\"cause\":\"boom\",\"attempts\":3}");
     CHECK_TRUE(br_dead_get(f->state->dead, RT_STR("customer/7"), &letter));
     CHECK_STR(letter.owner, "customer");
+    CHECK_STR(letter.cause, "boom");
     CHECK_INT(letter.intent.len, 0);
 
     (void)take(f, true, "dead_letter.resolved", "", "{\"ref\":\"customer/7\",\"how\":\"retry\"}");
@@ -425,6 +426,32 @@ test_state_playbook_is_throttled_for_its_period_and_key(void **state)
 }
 
 static void
+test_state_decision_folds_all_its_timers_and_throttles(void **state)
+{
+    fixture *f = *state;
+    msg_timer timers[] = {{.owner = RT_STR("a"), .key = RT_STR("1"), .due_ms = 10},
+                          {.owner = RT_STR("a"), .key = RT_STR("2"), .due_ms = 20},
+                          {.owner = RT_STR("b"), .key = RT_STR("1"), .due_ms = 30}};
+    msg_consulted consulted[] = {
+        {.playbook = RT_STR("q"), .verdict = RT_STR("fired"), .throttle_key = RT_STR("x")},
+        {.playbook = RT_STR("p"), .verdict = RT_STR("fired"), .throttle_key = RT_STR("order/1")},
+        {.playbook = RT_STR("p"), .verdict = RT_STR("fired"), .throttle_key = RT_STR("order/2")}};
+    msg_decision decision = {.event_seq = 2, .tenant = PACK_KIT_TENANT.v};
+
+    go_live(f, PLAYBOOK, 1);
+    decision.event_seq = take(f, false, "delay.detected", "order/1", "{}");
+    decision.timers = (rt_msg_list){timers, RT_COUNT(timers)};
+    decision.consulted = (rt_msg_list){consulted, RT_COUNT(consulted)};
+    rt_msg_encode(&msg_decision_def, &decision, begin(f, RT_RECORD_DECISION));
+    br_state_apply_decision(f->state, end(f), &decision);
+
+    CHECK_INT(br_timers_count(f->state->timers), 3);
+    CHECK_INT(br_timers_next_ms(f->state->timers), 10);
+    CHECK_TRUE(throttled(f, "order/1", f->now_ms));
+    CHECK_TRUE(throttled(f, "order/2", f->now_ms));
+}
+
+static void
 test_state_playbooks_come_back_after_a_restart(void **state)
 {
     fixture *f = *state;
@@ -437,6 +464,38 @@ test_state_playbooks_come_back_after_a_restart(void **state)
     CHECK_INT(br_playbooks_count(f->state->playbooks), 1);
     CHECK_STR(br_playbooks_file(f->state->playbooks, 0).name, "x.yaml");
     CHECK_U64(f->state->meta.playbooks_hash, hash);
+}
+
+static void
+test_state_as_many_playbooks_as_may_be_come_back(void **state)
+{
+    fixture *f = *state;
+    br_playbook_file *files = rt_new_array(br_playbook_file, BR_PLAYBOOKS_MAX);
+    char(*texts)[160] = rt_alloc(sizeof(*texts) * BR_PLAYBOOKS_MAX);
+    char(*names)[16] = rt_alloc(sizeof(*names) * BR_PLAYBOOKS_MAX);
+    rt_diag *diag = rt_diag_new();
+    br_playbooks *set = NULL;
+
+    for (size_t i = 0; i < BR_PLAYBOOKS_MAX; i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "p%04zu.yaml", i);
+        (void)snprintf(texts[i], sizeof(texts[i]),
+                       "kind: playbook\nid: p%04zu\nevents: [delay.detected]\n"
+                       "do:\n  - {action: open_case, target: \"${event.subject}\"}\n",
+                       i);
+        files[i] = (br_playbook_file){rt_str_of(names[i]), rt_str_of(texts[i])};
+    }
+    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, begin(f, RT_RECORD_PLAYBOOKS));
+    const rt_record *record = end(f);
+    CHECK_OK(br_state_decode_playbooks(f->pack, record->payload, diag, &set));
+    br_state_apply_playbooks(f->state, record, set);
+    reopen(f);
+
+    CHECK_INT(br_playbooks_count(f->state->playbooks), BR_PLAYBOOKS_MAX);
+    CHECK_STR(br_playbooks_file(f->state->playbooks, BR_PLAYBOOKS_MAX - 1).name, "p2047.yaml");
+    rt_diag_free(diag);
+    rt_free(names);
+    rt_free(texts);
+    rt_free(files);
 }
 
 static void
@@ -587,6 +646,8 @@ test_state_playbooks_that_cannot_be_read_are_refused(void **state)
     }
     br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX + 1, &w);
     check_playbooks_refused(f, &w, RT_ELIMIT);
+    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, &w);
+    check_playbooks_refused(f, &w, RT_ECONFIG); // as many as may be, but none is a playbook
     rt_mpw_array(&w, 2);
     rt_mpw_cstr(&w, "version");
     check_playbooks_refused(f, &w, RT_EPROTO);
@@ -940,6 +1001,7 @@ main(void)
         TEST(test_state_reward_is_joined_to_its_kind_of_decision),
         TEST(test_state_playbook_is_throttled_for_its_period_and_key),
         TEST(test_state_playbooks_come_back_after_a_restart),
+        TEST(test_state_as_many_playbooks_as_may_be_come_back),
         TEST(test_state_playbooks_of_another_pack_are_refused),
         TEST(test_state_first_start_names_the_journal),
         TEST(test_state_verdicts_are_counted),
@@ -954,6 +1016,7 @@ main(void)
         TEST(test_state_playbooks_that_cannot_be_read_are_refused),
         TEST(test_state_start_that_names_nothing_leaves_the_journal_without_a_name),
         TEST(test_state_freed_twice_is_fine),
+        TEST(test_state_decision_folds_all_its_timers_and_throttles),
     };
 
     return CHECK_RUN(tests);

@@ -33,7 +33,7 @@ compare_text(rt_str a, rt_str b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-// True when `a` is to be looked at before `b`.
+// True when `a` is to be looked at before `b`, which arrived earlier.
 static bool
 before(const br_candidate *a, const br_candidate *b)
 {
@@ -48,8 +48,7 @@ before(const br_candidate *a, const br_candidate *b)
     if (p->cost_cop != q->cost_cop) {
         return p->cost_cop < q->cost_cop;
     }
-    int order = compare_text(p->agent, q->agent);
-    return order != 0 ? order < 0 : a < b;
+    return compare_text(p->agent, q->agent) < 0;
 }
 
 static bool

@@ -91,6 +91,17 @@ test_arbitrate_without_group_there_is_no_rivalry(void **state)
 }
 
 static void
+test_arbitrate_group_of_one_letter_is_a_group(void **state)
+{
+    static const br_action brief = {.index = 4, .name = {"b", 1}, .group = {"g", 1}};
+    br_candidate list[] = {ask("a", &brief, "order/1", 50), ask("b", &brief, "order/1", 70)};
+
+    (void)state;
+    CHECK_INT(br_arbitrate(list, 2, admit_all, NULL), 1);
+    check_verdict(&list[0], "lost", "lost to b of b: 50.00 against 70.00");
+}
+
+static void
 test_arbitrate_ties_go_to_value_cost_name_and_arrival(void **state)
 {
     br_candidate list[5];
@@ -381,6 +392,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_arbitrate_highest_score_of_a_group_and_target_wins),
         cmocka_unit_test(test_arbitrate_without_group_there_is_no_rivalry),
+        cmocka_unit_test(test_arbitrate_group_of_one_letter_is_a_group),
         cmocka_unit_test(test_arbitrate_ties_go_to_value_cost_name_and_arrival),
         cmocka_unit_test(test_arbitrate_veto_forbids_its_action_on_its_target),
         cmocka_unit_test(test_arbitrate_veto_of_everything_spares_other_vetoes),

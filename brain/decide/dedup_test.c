@@ -191,6 +191,22 @@ test_dedup_page_filled_to_its_end_comes_back(void **state)
     CHECK_U64(seq, 128);
 }
 
+static void
+test_dedup_tenants_are_told_apart_by_their_whole_number(void **state)
+{
+    rt_event event = event_of("/a", "1", 7, 100);
+    uint64_t seq;
+
+    (void)state;
+    event.tenant = (rt_tenant){0x0101};
+    remember(event);
+    CHECK_TRUE(seen(event, 100, &seq));
+    event.tenant = (rt_tenant){0x0201};
+    CHECK_FALSE(seen(event, 100, &seq));
+    event.tenant = (rt_tenant){0x0102};
+    CHECK_FALSE(seen(event, 100, &seq));
+}
+
 // The newest `capacity` events taken, looked through one by one.
 #define MODEL_MAX 512u
 #define IDS 400u
@@ -295,6 +311,7 @@ main(void)
         TEST(test_dedup_page_filled_to_its_end_comes_back),
         TEST(test_dedup_agrees_with_a_model_over_restarts),
         TEST(test_dedup_numbered_events_take_no_place_in_the_window),
+        TEST(test_dedup_tenants_are_told_apart_by_their_whole_number),
     };
 
     return CHECK_RUN(tests);

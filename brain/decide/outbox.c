@@ -164,8 +164,8 @@ br_outbox_in_flight(const br_outbox *outbox, rt_tenant tenant, rt_str target, rt
 {
     rt_key key = lease_key(tenant, target, group);
     rt_bytes holder;
-    if (group.len == 0 || !rt_table_get(outbox->table, rt_key_bytes(&key), &holder)) {
-        return (rt_str){NULL, 0};
+    if (!rt_table_get(outbox->table, rt_key_bytes(&key), &holder)) {
+        return (rt_str){NULL, 0}; // as for what has no group: it takes no lease
     }
     return rt_str_of_bytes(holder);
 }

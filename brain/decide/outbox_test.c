@@ -110,6 +110,16 @@ test_outbox_end_of_an_earlier_action_keeps_the_later_ones_lease(void **state)
 }
 
 static void
+test_outbox_group_of_one_letter_is_a_group(void **state)
+{
+    (void)state;
+    add("x-1", "order/1", "g");
+    check_holder("order/1", "g", "x-1");
+    CHECK_TRUE(br_outbox_end(outbox, RT_STR("x-1")));
+    check_holder("order/1", "g", "");
+}
+
+static void
 test_outbox_without_group_holds_nothing(void **state)
 {
     (void)state;
@@ -248,6 +258,7 @@ main(void)
         TEST(test_outbox_intent_comes_back_whole_after_a_restart),
         TEST(test_outbox_end_frees_target_and_group_once),
         TEST(test_outbox_end_of_an_earlier_action_keeps_the_later_ones_lease),
+        TEST(test_outbox_group_of_one_letter_is_a_group),
         TEST(test_outbox_without_group_holds_nothing),
         TEST(test_outbox_raw_row_is_restored_with_its_lease),
         TEST(test_outbox_rival_of_a_row_is_who_took_its_place),

@@ -393,6 +393,24 @@ test_journal_spare_is_ready_when_three_quarters_are_used(void **state)
 }
 
 static void
+test_journal_spare_is_begun_at_half_of_the_segment(void **state)
+{
+    rt_journal *journal = open_journal(64 * MIB);
+
+    (void)state;
+    append_bytes(journal, MIB / 2 - DATA_AT - 64 - 28 - 8); // up to one word before
+    CHECK_OK(rt_journal_commit(journal));
+    CHECK_U64(sim_disk_used_bytes(), MIB);
+    rt_journal_close(journal);
+    sim_disk_reset();
+    journal = open_journal(64 * MIB);
+    append_bytes(journal, MIB / 2 - DATA_AT - 64 - 28);
+    CHECK_OK(rt_journal_commit(journal));
+    CHECK_TRUE(sim_disk_used_bytes() > MIB);
+    rt_journal_close(journal);
+}
+
+static void
 test_journal_of_many_segments_keeps_them_all(void **state)
 {
     rt_journal *journal = open_journal(64 * MIB);
@@ -759,6 +777,28 @@ test_journal_opening_tells_every_failure(void **state)
 }
 
 static void
+test_journal_opening_writes_nothing_where_nothing_is_to_mend(void **state)
+{
+    static const sim_disk_op ops[] = {SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_FILL, SIM_DISK_RENAME,
+                                      SIM_DISK_REMOVE};
+    rt_journal_config config = {JOURNAL_DIR, MIB, 64 * MIB, false};
+    rt_journal *journal = NULL;
+
+    (void)state;
+    for (int unmarked = 0; unmarked < 2; unmarked++) {
+        sim_disk_reset();
+        (unmarked ? write_unmarked : write_four_segments)();
+        for (size_t i = 0; i < RT_COUNT(ops); i++) {
+            sim_disk_fail_next(ops[i], 1, RT_EIO);
+        }
+        config.sync = !unmarked; // who does not sync has nothing to make durable either
+        CHECK_OK(rt_journal_open(&config, &journal));
+        CHECK_U64(rt_journal_committed(journal), unmarked ? 2 : 4);
+        rt_journal_close(journal);
+    }
+}
+
+static void
 cut_off(void *user)
 {
     rt_file *file = NULL;
@@ -1112,6 +1152,7 @@ main(void)
         TEST(test_journal_reopened_keeps_a_whole_spare_and_no_other),
         TEST(test_journal_spare_of_a_former_life_whose_sync_failed_is_not_trusted),
         TEST(test_journal_spare_is_ready_when_three_quarters_are_used),
+        TEST(test_journal_spare_is_begun_at_half_of_the_segment),
         TEST(test_journal_of_many_segments_keeps_them_all),
         TEST(test_journal_full_to_the_last_byte_takes_no_empty_record),
         TEST(test_journal_does_not_recycle_segments_of_another_size),
@@ -1124,6 +1165,7 @@ main(void)
         TEST(test_journal_without_syncs_is_read_back),
         TEST(test_journal_groups_of_unknown_durability_are_written_again_whatever_fails),
         TEST(test_journal_opening_tells_every_failure),
+        TEST(test_journal_opening_writes_nothing_where_nothing_is_to_mend),
         TEST(test_journal_cut_off_while_it_is_opened_is_refused),
         TEST(test_journal_recycling_that_fails_when_it_is_needed_keeps_the_group),
         {"test_journal_keeps_its_promises_through_power_cuts",

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "runtime/journal/internal.h"
@@ -314,20 +315,47 @@ test_reader_opens_what_is_there_by_then(void **state)
 static void
 test_reader_begins_in_the_segment_of_its_first_record(void **state)
 {
-    static const uint64_t froms[] = {17, 18, 19, 34, 35};
+    static const uint64_t froms[] = {18, 19, 34, 35, 51, 52, 60};
 
     (void)state;
     write_segments();
-    CHECK_OK(rt_file_remove(FIRST_SEGMENT)); // what lies before is not looked at
     for (size_t i = 0; i < RT_COUNT(froms); i++) {
+        uint64_t segments_before = (froms[i] - 1) / 17;
         rt_journal_reader *reader = NULL;
         rt_record record;
+        char path[128];
 
+        // what lies before is not looked at, so damage there is not met
+        for (uint64_t s = 0; s < segments_before; s++) {
+            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016llx.seg",
+                           (unsigned long long)(1 + 17 * s));
+            CHECK_TRUE(sim_disk_flip_bit(path, (DATA_AT + 100) * 8));
+        }
         CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, froms[i], &reader));
         CHECK_OK(rt_journal_reader_next(reader, &record));
-        CHECK_U64(record.seq, RT_MAX(froms[i], 18));
+        CHECK_U64(record.seq, froms[i]);
         rt_journal_reader_close(reader);
+        for (uint64_t s = 0; s < segments_before; s++) {
+            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016llx.seg",
+                           (unsigned long long)(1 + 17 * s));
+            CHECK_TRUE(sim_disk_flip_bit(path, (DATA_AT + 100) * 8));
+        }
     }
+}
+
+static void
+test_reader_of_what_went_begins_with_the_oldest(void **state)
+{
+    rt_journal_reader *reader = NULL;
+    rt_record record;
+
+    (void)state;
+    write_segments();
+    CHECK_OK(rt_file_remove(FIRST_SEGMENT));
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 17, &reader));
+    CHECK_OK(rt_journal_reader_next(reader, &record));
+    CHECK_U64(record.seq, 18);
+    rt_journal_reader_close(reader);
 }
 
 static void
@@ -454,6 +482,8 @@ test_verify_tells_what_there_is(void **state)
     CHECK_INT(info.last_at_ms, 1000);
     CHECK_U64(info.segments, live.segments);
     CHECK_U64(info.torn_bytes, 0);
+    CHECK_U64(info.damaged_marks, 0);
+    CHECK_FALSE(info.is_beginning_missing);
     CHECK_TRUE(memcmp(info.chain, live.chain, sizeof(info.chain)) == 0);
 }
 
@@ -664,6 +694,7 @@ main(void)
         TEST(test_reader_of_an_empty_segment_waits_there),
         TEST(test_reader_opens_what_is_there_by_then),
         TEST(test_reader_begins_in_the_segment_of_its_first_record),
+        TEST(test_reader_of_what_went_begins_with_the_oldest),
         TEST(test_reader_asked_for_what_is_not_written_yet_waits_for_it),
         TEST(test_reader_any_failing_call_is_told_and_reading_goes_on),
         TEST(test_verify_any_failing_call_is_told),

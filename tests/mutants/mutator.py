@@ -283,10 +283,11 @@ class Source:
         return skipped
 
     def _dead_value(self, first, behind, end):
-        """Of `type name = number;` the number, when the next thing that happens to the name is that
+        """Of `type name = number;` (or a truth) the number, when the next thing that happens to the name is that
         it gets another value, in the same block, or that its address is given to who sets it."""
         words = self.tokens[first:behind]
-        if len(words) < 5 or words[-3].text != "=" or words[-2].kind != "num":
+        is_constant = len(words) >= 5 and (words[-2].kind == "num" or words[-2].text in TRUTH)
+        if not is_constant or words[-3].text != "=":
             return []
         depth = 0
         for at in range(behind, end):
