@@ -736,9 +736,9 @@ check_opening_tells_every_failure(void (*write)(void))
                                       SIM_DISK_SYNC, SIM_DISK_SIZE, SIM_DISK_LIST};
 
     for (size_t i = 0; i < RT_COUNT(ops); i++) {
-        bool was_opened = false;
+        uint64_t opened = 0;
 
-        for (uint64_t nth = 1; nth <= 40; nth++) {
+        for (uint64_t nth = 1; opened < 4; nth++) {
             rt_journal *journal = NULL;
             rt_err err = RT_OK;
 
@@ -747,11 +747,10 @@ check_opening_tells_every_failure(void (*write)(void))
             sim_disk_fail_next(ops[i], nth, RT_EIO);
             err = reopen(&journal);
             sim_disk_fail_next(ops[i], 0, RT_OK);
-            CHECK_ERR(err, was_opened || err == RT_OK ? RT_OK : RT_EIO);
-            was_opened = err == RT_OK;
+            CHECK_ERR(err, opened > 0 || err == RT_OK ? RT_OK : RT_EIO);
+            opened += err == RT_OK;
             rt_journal_close(journal);
         }
-        CHECK_TRUE(was_opened);
     }
 }
 
