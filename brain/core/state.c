@@ -366,12 +366,22 @@ br_state_encode_playbooks(uint64_t version, const br_playbook_file *files, size_
     }
 }
 
+// Reads the head of a list of two.
+static rt_err
+read_pair(rt_mp *mp)
+{
+    uint32_t count;
+    rt_err err = rt_mp_array(mp, &count);
+    if (err == RT_OK && count != 2) {
+        err = rt_fail(RT_EPROTO, "a list of %u instead of 2", count);
+    }
+    return err;
+}
+
 static rt_err
 decode_files(rt_mp *mp, uint64_t *ret_version, br_playbook_file *files, uint32_t *ret_count)
 {
-    uint32_t two;
-    uint32_t pair;
-    rt_err err = rt_mp_array(mp, &two);
+    rt_err err = read_pair(mp);
     if (err == RT_OK) {
         err = rt_mp_u64(mp, ret_version);
     }
@@ -379,10 +389,11 @@ decode_files(rt_mp *mp, uint64_t *ret_version, br_playbook_file *files, uint32_t
         err = rt_mp_array(mp, ret_count);
     }
     if (err == RT_OK && *ret_count > BR_PLAYBOOKS_MAX) {
-        err = RT_ELIMIT;
+        err = rt_fail(RT_ELIMIT, "%u playbooks, at most %d are read", *ret_count,
+                      BR_PLAYBOOKS_MAX);
     }
     for (uint32_t i = 0; err == RT_OK && i < *ret_count; i++) {
-        err = rt_mp_array(mp, &pair);
+        err = read_pair(mp);
         if (err == RT_OK) {
             err = rt_mp_str(mp, &files[i].name);
         }

@@ -394,6 +394,19 @@ go_live(fixture *f, const char *text, uint64_t version)
     br_state_apply_playbooks(f->state, record, state_kit_playbook(f->pack, text, version));
 }
 
+static void
+live_files(fixture *f, const br_playbook_file *files, size_t count)
+{
+    rt_diag *diag = rt_diag_new();
+    br_playbooks *set = NULL;
+
+    br_state_encode_playbooks(1, files, count, begin(f, RT_RECORD_PLAYBOOKS));
+    const rt_record *record = end(f);
+    CHECK_OK(br_state_decode_playbooks(f->pack, record->payload, diag, &set));
+    br_state_apply_playbooks(f->state, record, set);
+    rt_diag_free(diag);
+}
+
 #define PLAYBOOK                                                                                   \
     "kind: playbook\nid: p\nevents: [delay.detected]\nthrottle: {key: event.subject, per: 2h}\n"   \
     "do:\n  - {action: open_case, target: \"${event.subject}\"}\n"
@@ -473,8 +486,6 @@ test_state_as_many_playbooks_as_may_be_come_back(void **state)
     br_playbook_file *files = rt_new_array(br_playbook_file, BR_PLAYBOOKS_MAX);
     char(*texts)[160] = rt_alloc(sizeof(*texts) * BR_PLAYBOOKS_MAX);
     char(*names)[16] = rt_alloc(sizeof(*names) * BR_PLAYBOOKS_MAX);
-    rt_diag *diag = rt_diag_new();
-    br_playbooks *set = NULL;
 
     for (size_t i = 0; i < BR_PLAYBOOKS_MAX; i++) {
         (void)snprintf(names[i], sizeof(names[i]), "p%04zu.yaml", i);
@@ -484,18 +495,34 @@ test_state_as_many_playbooks_as_may_be_come_back(void **state)
                        i);
         files[i] = (br_playbook_file){rt_str_of(names[i]), rt_str_of(texts[i])};
     }
-    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, begin(f, RT_RECORD_PLAYBOOKS));
-    const rt_record *record = end(f);
-    CHECK_OK(br_state_decode_playbooks(f->pack, record->payload, diag, &set));
-    br_state_apply_playbooks(f->state, record, set);
+    live_files(f, files, BR_PLAYBOOKS_MAX);
     reopen(f);
 
     CHECK_INT(br_playbooks_count(f->state->playbooks), BR_PLAYBOOKS_MAX);
     CHECK_STR(br_playbooks_file(f->state->playbooks, BR_PLAYBOOKS_MAX - 1).name, "p2047.yaml");
-    rt_diag_free(diag);
     rt_free(names);
     rt_free(texts);
     rt_free(files);
+}
+
+static void
+test_state_playbooks_that_are_not_in_the_next_set_are_gone(void **state)
+{
+    static const char other[] = "kind: playbook\nid: q\nevents: [delay.detected]\n"
+                                "do:\n  - {action: open_case, target: \"${event.subject}\"}\n";
+    const br_playbook_file first[] = {{RT_STR("a.yaml"), RT_STR(PLAYBOOK)},
+                                      {RT_STR("b.yaml"), rt_str_of(other)}};
+    fixture *f = *state;
+
+    live_files(f, first, 2);
+    live_files(f, &first[1], 1);
+    reopen(f);
+
+    CHECK_INT(br_playbooks_count(f->state->playbooks), 1);
+    CHECK_STR(br_playbooks_file(f->state->playbooks, 0).name, "b.yaml");
+    live_files(f, first, 0);
+    reopen(f);
+    CHECK_INT(br_playbooks_count(f->state->playbooks), 0);
 }
 
 static void
@@ -648,6 +675,17 @@ test_state_playbooks_that_cannot_be_read_are_refused(void **state)
     check_playbooks_refused(f, &w, RT_ELIMIT);
     br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, &w);
     check_playbooks_refused(f, &w, RT_ECONFIG); // as many as may be, but none is a playbook
+    rt_mpw_array(&w, 3); // one too many, in itself or in a file
+    rt_mpw_u64(&w, 1);
+    rt_mpw_array(&w, 0);
+    check_playbooks_refused(f, &w, RT_EPROTO);
+    rt_mpw_array(&w, 2);
+    rt_mpw_u64(&w, 1);
+    rt_mpw_array(&w, 1);
+    rt_mpw_array(&w, 3);
+    rt_mpw_cstr(&w, "x.yaml");
+    rt_mpw_cstr(&w, "");
+    check_playbooks_refused(f, &w, RT_EPROTO);
     rt_mpw_array(&w, 2);
     rt_mpw_cstr(&w, "version");
     check_playbooks_refused(f, &w, RT_EPROTO);
@@ -1002,6 +1040,7 @@ main(void)
         TEST(test_state_playbook_is_throttled_for_its_period_and_key),
         TEST(test_state_playbooks_come_back_after_a_restart),
         TEST(test_state_as_many_playbooks_as_may_be_come_back),
+        TEST(test_state_playbooks_that_are_not_in_the_next_set_are_gone),
         TEST(test_state_playbooks_of_another_pack_are_refused),
         TEST(test_state_first_start_names_the_journal),
         TEST(test_state_verdicts_are_counted),

@@ -486,6 +486,19 @@ test_segment_record_may_reach_its_last_byte(void **state)
 }
 
 static void
+test_segment_ends_where_its_header_says_however_long_the_file_is(void **state)
+{
+    (void)state;
+    new_segment(MIB);
+    cursor.header.bytes = 2 * MIB; // of the file only
+    (void)forge(MIB - 64, 1, RT_RECORD_EVENT, 0, 100);
+    cursor.header.bytes = MIB;
+    cursor.pos = MIB - 64;
+    check_stops(MIB - 64, 1, "the record runs beyond the segment");
+    rt__cursor_close(&cursor);
+}
+
+static void
 test_segment_group_is_no_larger_than_a_writer_makes_it(void **state)
 {
     uint64_t at = DATA_AT;
@@ -800,6 +813,7 @@ main(void)
         TEST(test_segment_commit_of_another_size_is_none),
         TEST(test_segment_record_beyond_its_end_is_torn),
         TEST(test_segment_record_may_reach_its_last_byte),
+        TEST(test_segment_ends_where_its_header_says_however_long_the_file_is),
         TEST(test_segment_group_is_no_larger_than_a_writer_makes_it),
         TEST(test_segment_fullest_group_of_all_is_read),
         TEST(test_segment_that_shrinks_under_a_reader_ends),
