@@ -12,7 +12,7 @@
 // commit, an inner page with one child is an abort(). Rows carry checksums of their own (store),
 // but nobody gets to see a row whose page cannot be followed. So everything that LMDB steers by is
 // checked before it is opened; state is read whole at start anyway, and all pages together once
-// (about 80 ms for 100 MB in the page cache).
+// (50 ms for 100 MB in the page cache).
 //
 // The layout is that of LMDB 0.9 (data version 1) on a little-endian machine with 64 bits. A page
 // is:

@@ -4,7 +4,7 @@ The directories are made by a real braind with agents inside and outside: one st
 under load, one whose journal no longer has its beginning. A case damages one file of a copy, by a
 flipped bit, a sector of zeros or of something else, a block of an earlier time (a lost write), a cut,
 garbage behind the end, a swap or a deletion. tests/tools/bitrot_probe then opens it in a child process with the code of the real start,
-folds what has to be folded, and reads every record. What comes out is compared with the directory
+folds what has to be folded, reads every record, and writes to a store that was accepted. What comes out is compared with the directory
 before the damage: the hash of the state, of every host's agents fed to the end, and of all records.
 
   detected    refused with a message, or mended with one in the log, and equal again
@@ -270,10 +270,10 @@ class Prober:
         self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.out, text=True, cwd=scratch)
 
-    def ask(self, config, data):
-        """What comes out of a start there."""
+    def ask(self, config, data, store="-"):
+        """What comes out of a start there; `store` is written to afterwards."""
         at = os.path.getsize(self.errors)
-        self.process.stdin.write("%s %s\n" % (config, data))
+        self.process.stdin.write("%s %s %s\n" % (config, data, store))
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
@@ -420,6 +420,8 @@ def judge(base, fault, answer):
     if "died" in answer:
         return "FAILED", "died of %s\n%s" % (answer["died"], answer.get("stderr", ""))
     said = answer["detail"] + "\n" + answer["said"]
+    if answer["where"] == "write":
+        return "FAILED", "accepted, but does not bear writing: " + said
     if answer["where"]:
         if not answer["detail"] and not answer["said"]:
             return "FAILED", "refused without a word"
@@ -549,7 +551,9 @@ class Campaign:
         try:
             fault.act(root)
             kept = None
-            answer = prober.ask(base.config(root), base.data(root))
+            store = "-" if fault.kind not in ("state", "agents") else \
+                os.path.dirname(os.path.join(root, fault.path))
+            answer = prober.ask(base.config(root), base.data(root), store)
             what, wrong = judge(base, fault, answer)
             self.times.append(time.monotonic() - began)
             if wrong is None and with_braind:
@@ -598,7 +602,7 @@ def tell(p, campaign):
 
 def again(kept, base, program):
     """The command that shows it again, as often as one likes."""
-    return ("rm -rf /tmp/again; cp -r %s /tmp/again; echo '%s %s' | %s"
+    return ("rm -rf /tmp/again; cp -r %s /tmp/again; echo '%s %s -' | %s"
             % (kept, base.config("/tmp/again"), base.data("/tmp/again"), program))
 
 

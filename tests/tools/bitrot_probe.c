@@ -2,10 +2,11 @@
 // says what came out; for a test that damaged them before.
 //
 // usage: bitrot_probe
-// Reads lines "CONFIG DATA_DIR" and answers each with one line of JSON. Each is done in a child
-// process, so that whatever a damaged file does to it is seen from outside: the answer then is
-// {"died": SIGNAL}, or {"died": "hang"} after HANG_SECONDS. What would be mended at a start is
-// mended.
+// Reads lines "CONFIG DATA_DIR STORE_DIR" and answers each with one line of JSON. STORE_DIR (or -)
+// is a store that is written to when all went well, for what was accepted must bear that, too. Each
+// is done in a child process, so that whatever a damaged file does to it is seen from outside: the
+// answer then is {"died": SIGNAL}, or {"died": "hang"} after HANG_SECONDS. What would be mended at
+// a start is mended.
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -206,8 +207,60 @@ read_all(probe *p)
     return err == RT_EEND ? RT_OK : err;
 }
 
+// --- writing -------------------------------------------------------------------------------------
+
+typedef struct taken {
+    rt_kv_batch *deletes; // of each third pair
+    rt_kv_batch *puts;    // the same again
+    uint64_t pairs;
+} taken;
+
+static rt_err
+take_pair(void *user, rt_bytes key, rt_bytes value)
+{
+    taken *t = user;
+
+    t->pairs++;
+    if (t->pairs % 3 == 0) {
+        rt_kv_batch_del(t->deletes, key);
+        rt_kv_batch_put(t->puts, key, value);
+    }
+    return RT_OK;
+}
+
+// Takes a third of the pairs out of a store and puts them back, so that its free list and its inner
+// pages are used; it has to be sound afterwards.
+static rt_err
+write_to(probe *p, const char *dir)
+{
+    uint64_t map_bytes = (uint64_t)rt_config_i64(p->settings.config, "data.store_max_bytes");
+    taken t = {.deletes = rt_kv_batch_new(), .puts = rt_kv_batch_new()};
+    rt_kv *kv = NULL;
+    rt_err err = rt_kv_open(dir, map_bytes, &kv);
+
+    if (err == RT_OK) {
+        err = rt_kv_scan(kv, (rt_bytes){NULL, 0}, take_pair, &t);
+    }
+    for (int round = 0; err == RT_OK && round < 2; round++) {
+        err = rt_kv_commit(kv, t.deletes);
+        if (err == RT_OK) {
+            err = rt_kv_commit(kv, t.puts);
+        }
+    }
+    rt_kv_close(kv);
+    if (err == RT_OK) {
+        err = rt_kv_open(dir, map_bytes, &kv);
+    }
+    if (err == RT_OK) {
+        rt_kv_close(kv);
+    }
+    rt_kv_batch_free(t.deletes);
+    rt_kv_batch_free(t.puts);
+    return err;
+}
+
 static void
-run(probe *p, const char *config_file, const char *data_dir)
+run(probe *p, const char *config_file, const char *data_dir, const char *store_dir)
 {
     if (!load_settings(p, config_file, data_dir)) {
         return;
@@ -219,7 +272,9 @@ run(probe *p, const char *config_file, const char *data_dir)
             }
         }
     }
-    (void)refuse(p, "read", read_all(p));
+    if (!refuse(p, "read", read_all(p)) && p->where == NULL && strcmp(store_dir, "-") != 0) {
+        (void)refuse(p, "write", write_to(p, store_dir));
+    }
 }
 
 // --- the answer ----------------------------------------------------------------------------------
@@ -271,17 +326,20 @@ probe_one(char *line)
 {
     static probe p;
     char *data_dir = strchr(line, ' ');
+    char *store_dir = data_dir != NULL ? strchr(data_dir + 1, ' ') : NULL;
 
     (void)alarm(HANG_SECONDS);
-    if (data_dir == NULL) {
+    if (store_dir == NULL) {
         _exit(2);
     }
     *data_dir = '\0';
     data_dir++;
+    *store_dir = '\0';
+    store_dir++;
     rt_text_init(&p.said, SAID_MAX);
     rt_log_set_sink(on_log, &p.said);
     p.loop = rt_loop_new();
-    run(&p, line, data_dir);
+    run(&p, line, data_dir, store_dir);
     answer(&p);
     _exit(0); // threads of the store may sleep; nothing is owed to anybody
 }

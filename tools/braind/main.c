@@ -214,6 +214,9 @@ print_hint(rt_err err)
     if (err == RT_EBUSY) {
         fputs("hint: is a brain running already? other doors: --set doors.ingest=URL, doors.pull, "
               "doors.publish; doors.control=PATH\n", stderr);
+    } else if (err == RT_ECORRUPT) {
+        fputs("hint: what is damaged was left as it is; brain-verify --scrub names all damage of "
+              "the journal; restore what is named from a backup\n", stderr);
     }
 }
 
