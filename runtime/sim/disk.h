@@ -44,6 +44,8 @@ void sim_disk_crash(rt_rng *rng);
 // RT_ECRASH stands for a power cut in the middle of the call: nothing is lost yet, and whoever
 // asked for it calls sim_disk_crash when the code under test has returned.
 void sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err);
+// sim_disk_fail_all makes all calls of a kind fail until sim_disk_fail_next is told 0 and RT_OK.
+void sim_disk_fail_all(sim_disk_op op, rt_err err);
 // sim_disk_call_next calls back once, right before the nth next call of a kind (1 = the very next):
 // what another process does meanwhile. 0 forgets it.
 void sim_disk_call_next(sim_disk_op op, uint64_t nth, void (*meanwhile)(void *user), void *user);

@@ -71,6 +71,7 @@ struct rt_lock {
 typedef struct failure {
     uint64_t countdown; // 0 = none
     rt_err err;
+    bool is_lasting;
 } failure;
 
 typedef struct interruption {
@@ -188,7 +189,7 @@ tear(image *img, const pending_write *w, rt_rng *rng)
 {
     uint64_t first = w->offset / SIM_DISK_SECTOR_BYTES;
     uint64_t count = w->len > 0 ? (w->offset + w->len - 1) / SIM_DISK_SECTOR_BYTES - first + 1 : 1;
-    bool all_but_one = rt_rng_chance(rng, 0.5);
+    bool all_but_one = rt_rng_chance(rng, 0.7);
     uint64_t missing = first + rt_rng_below(rng, count);
     size_t done = 0;
 
@@ -208,11 +209,11 @@ static void
 inode_crash(inode *file, rt_rng *rng)
 {
     for (const pending_write *w = file->first; w != NULL; w = w->next) {
-        uint64_t fate = rt_rng_below(rng, 3);
+        uint64_t fate = rt_rng_below(rng, 4);
 
         if (fate == 0) {
             image_write(&file->durable, w->offset, w->bytes, w->len);
-        } else if (fate == 1) {
+        } else if (fate <= 2) {
             tear(&file->durable, w, rng);
         }
     }
@@ -317,8 +318,8 @@ sim_disk_due(sim_disk_op op, const char *what)
     if (f->countdown == 0) {
         return RT_OK;
     }
-    f->countdown--;
-    return f->countdown == 0 ? rt_fail(f->err, "%s: made to fail", what) : RT_OK;
+    f->countdown -= f->is_lasting ? 0 : 1;
+    return f->countdown == 0 || f->is_lasting ? rt_fail(f->err, "%s: made to fail", what) : RT_OK;
 }
 
 static rt_err
@@ -371,7 +372,14 @@ void
 sim_disk_fail_next(sim_disk_op op, uint64_t nth, rt_err err)
 {
     RT_ASSERT(op < SIM_DISK_OPS);
-    disk.failures[op] = (failure){nth, err};
+    disk.failures[op] = (failure){.countdown = nth, .err = err};
+}
+
+void
+sim_disk_fail_all(sim_disk_op op, rt_err err)
+{
+    RT_ASSERT(op < SIM_DISK_OPS);
+    disk.failures[op] = (failure){.countdown = 1, .err = err, .is_lasting = true};
 }
 
 void

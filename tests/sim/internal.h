@@ -83,6 +83,9 @@ typedef struct world {
     bool was_starved; // one of them did: all that runs notices, as memory is the machine's
     bool calm;
     uint64_t next_strike; // at this many happenings
+    bool was_trying;      // a webhook, at the last step
+    bool was_halted;
+    bool cuts_group; // the power goes with the next large group
     uint32_t strikes;
     uint64_t steps;
     world_ask *asks;

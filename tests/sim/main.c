@@ -1,6 +1,6 @@
 // sim: whole-system simulation of brain and agents under faults. See README.md.
 //
-// usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] [--source DIR]
+// usage: sim [--seed S] [--seeds N] [--first] [--trace] [--hashes] [--json] [--source DIR]
 //        sim-planted ... [--plant NAME | --plants]
 #include <signal.h>
 #include <stdio.h>
@@ -83,6 +83,7 @@ load_pack(void)
 typedef struct options {
     uint64_t seed;
     uint64_t seeds;
+    bool first; // none after the first that does not hold
     bool told;
     bool hashes; // a line per seed, to be compared with those of another build
     bool json;   // figures of all seeds as one line of JSON
@@ -223,7 +224,8 @@ run_seeds(const options *o, const packs *p)
     world_result r;
     sums sum = {0};
 
-    for (uint64_t seed = o->seed; seed < o->seed + o->seeds; seed++) {
+    for (uint64_t seed = o->seed;
+         seed < o->seed + o->seeds && (!o->first || sum.failed == 0); seed++) {
         (void)run_seed(seed, p, o->told, o->seeds == 1 || seed % TWICE_EVERY == 0, &r);
         if (o->hashes) {
             (void)printf("hash %llu %016llx\n", (unsigned long long)seed,
@@ -280,6 +282,8 @@ read_options(int argc, char **argv, options *o)
 
         if (strcmp(argv[i], "--trace") == 0) {
             o->told = true;
+        } else if (strcmp(argv[i], "--first") == 0) {
+            o->first = true;
         } else if (strcmp(argv[i], "--hashes") == 0) {
             o->hashes = true;
         } else if (strcmp(argv[i], "--json") == 0) {
@@ -307,8 +311,8 @@ main(int argc, char **argv)
     options o = {.seed = 1, .seeds = 1, .source = "."};
 
     if (!read_options(argc, argv, &o)) {
-        (void)fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--trace] [--hashes] [--json] "
-                              "[--source DIR] [--plant NAME | --plants]\n");
+        (void)fprintf(stderr, "usage: sim [--seed S] [--seeds N] [--first] [--trace] [--hashes] "
+                              "[--json] [--source DIR] [--plant NAME | --plants]\n");
         return 2;
     }
     if (o.plants) {

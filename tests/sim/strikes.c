@@ -27,12 +27,16 @@ strike_kill(world *w)
 static void
 strike_power_in_call(world *w)
 {
-    static const sim_disk_op ops[] = {SIM_DISK_WRITE, SIM_DISK_SYNC, SIM_DISK_FILL};
+    static const sim_disk_op ops[] = {SIM_DISK_WRITE, SIM_DISK_FILL, SIM_DISK_SYNC, SIM_DISK_SYNC,
+                                      SIM_DISK_SYNC};
     sim_disk_op op = ops[rt_rng_below(&w->rng, RT_COUNT(ops))];
 
     w->result->faults[FAULT_POWER_CUT_IN_CALL]++;
     world_say(w, "power cut in the middle of the next disk operation of kind %d", (int)op);
-    sim_disk_fail_next(op, (uint64_t)world_between(w, 1, 3), RT_ECRASH);
+    w->cuts_group = op == SIM_DISK_SYNC && rt_rng_chance(&w->rng, 0.7);
+    if (!w->cuts_group) {
+        sim_disk_fail_next(op, (uint64_t)world_between(w, 1, 3), RT_ECRASH);
+    }
 }
 
 // What was struck is mended after a while.
@@ -84,8 +88,8 @@ strike_disk_full(world *w)
     w->result->faults[FAULT_DISK_FULL]++;
     sim_disk_set_capacity(sim_disk_used_bytes() + (uint64_t)world_between(w, 0, 4096));
     if (rt_rng_chance(&w->rng, 0.5)) { // also where the space was thought to be there
-        sim_disk_fail_next(SIM_DISK_FILL, 1, RT_ENOSPC);
-        sim_disk_fail_next(SIM_DISK_WRITE, (uint64_t)world_between(w, 1, 5), RT_ENOSPC);
+        sim_disk_fail_all(SIM_DISK_FILL, RT_ENOSPC);
+        sim_disk_fail_all(SIM_DISK_WRITE, RT_ENOSPC);
     }
     mend_later(w, FULL_MAX_MS);
 }
@@ -261,26 +265,42 @@ strike_memory(world *w)
     world_say(w, "an allocation fails in each of the next %u steps", w->starved);
 }
 
+// What is in trouble already is struck where it hurts; false when nothing is, or by lot.
+static bool
+strike_again(world *w)
+{
+    if (w->brain == NULL || rt_rng_chance(&w->rng, 0.5)) {
+        return false;
+    }
+    if (w->brain->commit_stalled) {
+        strike_link(w); // answers that wait for the disk must not count twice
+    } else if (w->brain->retry_count > 0) {
+        strike_halt(w); // what waits to be tried again must not be
+    } else if (w->halted_since_ms >= 0) {
+        strike_kill(w); // what was halted must stay so
+    } else {
+        return false;
+    }
+    return true;
+}
+
 void
 world_strike(world *w)
 {
     static void (*const all[])(world *w) = {
-        strike_power,      strike_power,         strike_kill,       strike_power_in_call,
-        strike_host,       strike_link,          strike_link,       strike_cut,
-        strike_disk_full,  strike_halt,          strike_playbooks,  strike_wall,
-        strike_halt,       strike_power_in_call, strike_wall_drift, strike_stall,
-        strike_stall,      strike_reader,        strike_disk_error, strike_disk_error,
-        strike_disk_error, strike_link_garbage,  strike_memory,
+        strike_power,         strike_power,         strike_kill,          strike_host,
+        strike_power_in_call, strike_power_in_call, strike_power_in_call, strike_cut,
+        strike_link,          strike_link,          strike_disk_full,     strike_playbooks,
+        strike_halt,          strike_halt,          strike_wall,          strike_wall_drift,
+        strike_stall,         strike_stall,         strike_reader,        strike_link_garbage,
+        strike_disk_error,    strike_disk_error,    strike_disk_error,    strike_memory,
     };
-    bool stalled = w->brain != NULL && w->brain->commit_stalled;
     bool was_struck = w->struck;
     uint64_t gap = rt_rng_chance(&w->rng, 0.3) ? 40 : w->draw.gap_max;
 
     if (w->draw.rots && rt_rng_chance(&w->rng, 0.3)) {
         world_rot(w);
-    } else if (stalled && rt_rng_chance(&w->rng, 0.5)) {
-        strike_link(w); // what waits for the disk must not count twice
-    } else {
+    } else if (!strike_again(w)) {
         all[rt_rng_below(&w->rng, RT_COUNT(all))](w);
     }
     w->strikes--;
@@ -318,5 +338,7 @@ world_mend(world *w)
         sim_net_block(w->hosts[i].config.url, false);
     }
     sim_disk_set_capacity(UINT64_MAX);
+    sim_disk_fail_next(SIM_DISK_FILL, 0, RT_OK);
+    sim_disk_fail_next(SIM_DISK_WRITE, 0, RT_OK);
     RT_IGNORE(rt_file_remove(HALT_FILE)); // it may not be there
 }

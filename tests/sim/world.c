@@ -23,6 +23,9 @@
 #define QUARANTINES_MAX_MS ((int64_t)6 * 3600 * 1000) // of an agent that fails again and again
 #define DECISION_BYTES_MAX (16u * 1024 * 1024)
 #define STALLED_MAX 300
+#define TORN_GROUP_BYTES (8u * SIM_DISK_SECTOR_BYTES) // enough for sectors that hold no header
+#define TRIED_MAX 40
+#define TRIED_STRUCK 0.1 // of the times when a first webhook is tried
 #define STREAM_WORLD_TEST 200
 #define WALL_AFTER_EVENTS_MS ((int64_t)6 * 86400 * 1000)
 #define LINE_CAP 512
@@ -173,6 +176,28 @@ starve(world *w)
     }
 }
 
+// A strike comes sooner when it would hit something: a brain that waits for its disk, that tries
+// webhooks, that was halted.
+static void
+hasten(world *w)
+{
+    uint64_t now = sim_happenings();
+    bool trying = w->brain->retry_count > 0;
+    bool halted = w->halted_since_ms >= 0;
+
+    if (w->brain->commit_stalled && w->next_strike > now + STALLED_MAX) {
+        w->next_strike = now + (uint64_t)world_between(w, 1, STALLED_MAX);
+    }
+    if (trying && !w->was_trying && rt_rng_chance(&w->rng, TRIED_STRUCK)) {
+        w->next_strike = now + (uint64_t)world_between(w, 1, TRIED_MAX);
+    }
+    if (halted && !w->was_halted && rt_rng_chance(&w->rng, 0.5)) {
+        w->next_strike = now + (uint64_t)world_between(w, 1, STALLED_MAX);
+    }
+    w->was_trying = trying;
+    w->was_halted = halted;
+}
+
 static void
 step(world *w)
 {
@@ -191,14 +216,15 @@ step(world *w)
         bury(w);
     }
     bury_hosts(w);
-    if (w->strikes == 0) {
-        return;
+    if (w->cuts_group && w->brain != NULL &&
+        rt_journal_pending_bytes(w->brain->journal) > TORN_GROUP_BYTES) {
+        w->cuts_group = false;
+        sim_disk_fail_next(SIM_DISK_SYNC, 1, RT_ECRASH);
     }
-    uint64_t now = sim_happenings();
-    if (w->brain != NULL && w->brain->commit_stalled && w->next_strike > now + STALLED_MAX) {
-        w->next_strike = now + (uint64_t)world_between(w, 1, STALLED_MAX); // when it is down
+    if (w->strikes > 0 && w->brain != NULL) {
+        hasten(w);
     }
-    if (now >= w->next_strike) {
+    if (w->strikes > 0 && sim_happenings() >= w->next_strike) {
         world_strike(w);
     }
 }
@@ -280,6 +306,7 @@ calm_down(world *w)
 {
     world_say(w, "calm");
     w->calm = true;
+    w->cuts_group = false;
     w->strikes = 0;
     w->starved = 0;
     sim_net_set_faults((sim_net_faults){.delay_min_us = 20, .delay_max_us = 500});
