@@ -125,6 +125,10 @@ write_door(br_map *doors, const char *name, const char *url, rt_net_stats stats)
     br__map_u64(&map, "messages_in", stats.messages_in);
     br__map_u64(&map, "messages_out", stats.messages_out);
     br__map_u64(&map, "messages_dropped", stats.messages_dropped);
+    br__map_u64(&map, "handshakes_failed", stats.handshakes_failed);
+    br__map_u64(&map, "oversize", stats.messages_oversize);
+    br__map_u64(&map, "malformed", stats.messages_malformed);
+    br__map_u64(&map, "slow", stats.peers_slow);
     br__map_end(&map);
 }
 
@@ -141,6 +145,7 @@ write_doors(const br_brain *brain, br_map *answer)
     if (brain->pub != NULL) {
         write_door(&doors, "publish", brain->config.publish_url, rt_pub_stats(brain->pub));
     }
+    write_door(&doors, "control", brain->config.control_path, rt_ctl_stats(brain->ctl));
     br__map_end(&doors);
 }
 

@@ -1,8 +1,9 @@
-// Design notes.
-// A message becomes a delivery on the lane of its most urgent event. Lanes are served high, normal,
-// low with credits 8 : 4 : 1, so that none starves. A delivery is taken event by event; it may stay
-// half taken over several turns (undecided events full, or the events' clock would run too far
-// ahead). Its answer goes out after the commit that makes its last event durable.
+// Design notes. A message becomes a delivery on the lane of its most urgent event; a batch of many
+// normal events goes to the low lane, so that who has little to say does not wait behind who has
+// much. Lanes are served high, normal, low with credits 8 : 4 : 1, so that none starves. A delivery
+// is taken event by event; it may stay half taken over several turns (undecided events full, or the
+// events' clock would run too far ahead). Its answer goes out after the commit that makes its last
+// event durable.
 #include <stdio.h>
 
 #include "brain/core/control.h"
@@ -11,6 +12,9 @@
 #include "runtime/base/civil.h"
 #include "runtime/seam/clock.h"
 #include "runtime/wire/json.h"
+
+#define SPARE_BYTES_MAX 16384u
+#define BULK_EVENTS 64u // in a batch; more are bulk
 
 static const uint32_t lane_credits[BR_LANES] = {8, 4, 1};
 
@@ -37,11 +41,24 @@ new_delivery(br_brain *brain)
     return delivery;
 }
 
+// A buffer is kept for the next delivery, but not one that a large batch made large: there are as
+// many deliveries as requests that ever were outstanding.
+static void
+clear(rt_mpw *w)
+{
+    size_t max = w->max;
+    rt_mpw_clear(w);
+    if (w->cap > SPARE_BYTES_MAX) {
+        rt_mpw_fini(w);
+        rt_mpw_init(w, max);
+    }
+}
+
 static void
 recycle(br_brain *brain, br_delivery *delivery)
 {
-    rt_mpw_clear(&delivery->transcoded);
-    rt_mpw_clear(&delivery->results);
+    clear(&delivery->transcoded);
+    clear(&delivery->results);
     rt_mpw transcoded = delivery->transcoded;
     rt_mpw results = delivery->results;
     *delivery = (br_delivery){.transcoded = transcoded, .results = results, .next = brain->spare};
@@ -152,9 +169,10 @@ event_priority(br_brain *brain, rt_bytes event)
 static rt_priority
 delivery_priority(br_brain *brain, const br_delivery *delivery)
 {
+    bool bulk = delivery->count > BULK_EVENTS;
     // lanes only matter when messages wait; an idle brain takes them all in this turn anyway
     if (brain->current == NULL && brain->lanes[1].depth == 0) {
-        return RT_PRIORITY_NORMAL;
+        return bulk ? RT_PRIORITY_LOW : RT_PRIORITY_NORMAL;
     }
     rt_mp mp = delivery->at;
     rt_priority most = RT_PRIORITY_LOW;
@@ -166,7 +184,7 @@ delivery_priority(br_brain *brain, const br_delivery *delivery)
         rt_priority priority = event_priority(brain, raw);
         most = RT_MAX(most, priority);
     }
-    return most;
+    return bulk && most == RT_PRIORITY_NORMAL ? RT_PRIORITY_LOW : most;
 }
 
 static rt_err

@@ -65,6 +65,7 @@ struct rt_ctl {
     void *user;
     ctl_conn *conns;
     uint32_t conn_count;
+    rt_net_stats stats; // without connections
 };
 
 typedef struct ctl_write {
@@ -138,6 +139,7 @@ hand_out(ctl_conn *conn)
 {
     (void)uv_read_stop((uv_stream_t *)&conn->pipe); // always 0
     conn->have = 0;
+    conn->ctl->stats.messages_in++;
     conn->call.out = true;
     conn->ctl->on_call(conn->ctl->user, &conn->call, conn->uid,
                        (rt_bytes){conn->body, conn->body_len});
@@ -149,6 +151,7 @@ on_header(ctl_conn *conn)
     conn->have = 0;
     conn->body_len = frame_len(conn->header);
     if (conn->body_len > conn->ctl->limits.message_bytes_max) {
+        conn->ctl->stats.messages_oversize++;
         rt_log_warn("ctl-frame-too-big", "uid=%u bytes=%zu max=%zu", conn->uid, conn->body_len,
                     conn->ctl->limits.message_bytes_max);
         close_conn(conn);
@@ -233,6 +236,7 @@ on_connection(uv_stream_t *listener, int status)
     rc = uv_accept(listener, (uv_stream_t *)&conn->pipe);
     if (rc != 0 || ctl->conn_count >= ctl->limits.connections_max ||
         peer_uid(&conn->pipe, &conn->uid) != RT_OK) {
+        ctl->stats.connections_refused++;
         close_conn(conn); // not yet in the list
         return;
     }
@@ -266,6 +270,7 @@ send_frame(ctl_conn *conn, rt_bytes body)
     uv_buf_t buf = {0};
 
     if (queued > WRITE_QUEUE_FRAMES * conn->ctl->limits.message_bytes_max) {
+        conn->ctl->stats.peers_slow++;
         rt_log_warn("ctl-client-too-slow", "uid=%u queued_bytes=%zu", conn->uid, queued);
         close_conn(conn);
         return;
@@ -468,6 +473,17 @@ rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl o
     rt__loop_own(loop, &ctl->owned, ctl_fini, ctl);
     *ret_ctl = ctl;
     return RT_OK;
+}
+
+rt_net_stats
+rt_ctl_stats(const rt_ctl *ctl)
+{
+    rt_net_stats stats = {0};
+
+    RT_CHECK(ctl, CTL_MAGIC);
+    stats = ctl->stats;
+    stats.connections = ctl->conn_count;
+    return stats;
 }
 
 void

@@ -87,14 +87,13 @@ link_events(link_host *l)
 }
 
 static void
-test_link_keeps_order_between_two_loops(void **state)
+order_is_kept(const char *url)
 {
     link_host *a = link_new(LINK_MESSAGES);
     link_host *b = link_new(LINK_MESSAGES / 10); // the other way at the same time
 
-    (void)state;
-    CHECK_OK(rt_link_dial(a->host.loop, "inproc://order", limits, link_events(a), &a->link));
-    CHECK_OK(rt_link_listen(b->host.loop, "inproc://order", limits, link_events(b), &b->link));
+    CHECK_OK(rt_link_dial(a->host.loop, url, limits, link_events(a), &a->link));
+    CHECK_OK(rt_link_listen(b->host.loop, url, limits, link_events(b), &b->link));
     host_start(&a->host);
     host_start(&b->host);
 
@@ -108,6 +107,23 @@ test_link_keeps_order_between_two_loops(void **state)
     CHECK_U64(rt_link_stats(b->link).messages_dropped, 0);
     host_stop(&a->host);
     host_stop(&b->host);
+}
+
+static void
+test_link_keeps_order_between_two_loops(void **state)
+{
+    (void)state;
+    order_is_kept("inproc://order");
+}
+
+static void
+test_link_keeps_order_over_tcp_dialled_before_it_listens(void **state)
+{
+    char url[URL_MAX];
+
+    (void)state;
+    (void)tcp_url(url);
+    order_is_kept(url);
 }
 
 // What a peer says to be a PAIR0 socket over tcp, and one message with the number 0.
@@ -278,6 +294,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_link_keeps_order_between_two_loops),
+        cmocka_unit_test(test_link_keeps_order_over_tcp_dialled_before_it_listens),
         cmocka_unit_test(test_link_tells_up_and_down_of_a_peer),
         cmocka_unit_test(test_link_refuses_a_second_peer),
         cmocka_unit_test(test_link_is_full_when_the_peer_does_not_read),

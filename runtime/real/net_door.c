@@ -1,13 +1,10 @@
-// Design notes. What every nng door has in common.
-//
-// nng 1.5.2 rules kept here: RECVMAXSZ is 0 (no limit) by default and must be set before start;
-// there is no connection limit, so pipes are counted in ADD_PRE and closed there, the only place
-// where closing a pipe cannot race with its receiving; an nng_close of a receiving socket can hang
-// the process-wide reaper, so a socket that once listened is never closed. No ipc:// address is
-// accepted: its listener dies for ever after one connection that is dropped in the handshake.
+// Design notes. What the doors have in common: addresses, and the doorbell between threads. nng is
+// here only for the codes of the tools' clients (net_client.c, net_load.c).
 
 #include "runtime/real/net_internal.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <nng/nng.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +111,39 @@ rt__net_url(const char *url, char ret_url[RT__NET_URL_MAX])
     return RT_OK;
 }
 
+rt_err
+rt__net_address(const char *url, struct sockaddr_storage *ret_address)
+{
+    char checked[RT__NET_URL_MAX];
+    rt_err err = rt__net_url(url, checked);
+    rt_str rest = rt_str_of(checked);
+    int64_t port = 0;
+
+    if (err != RT_OK) {
+        return err;
+    }
+    memset(ret_address, 0, sizeof(*ret_address));
+    if (take_prefix(&rest, "tcp://127.0.0.1:")) {
+        struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;
+
+        RT_IGNORE(rt_parse_i64(rest, &port)); // checked by rt__net_url
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons((uint16_t)port);
+        v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        return RT_OK;
+    }
+    if (take_prefix(&rest, "tcp://[::1]:")) {
+        struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret_address;
+
+        RT_IGNORE(rt_parse_i64(rest, &port)); // checked by rt__net_url
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons((uint16_t)port);
+        v6->sin6_addr = in6addr_loopback;
+        return RT_OK;
+    }
+    return rt_fail(RT_EINVAL, "%s: only tcp:// addresses are supported here", url);
+}
+
 static void
 bell_fini(void *self)
 {
@@ -134,6 +164,15 @@ rt__doorbell_init(rt__doorbell *bell, rt_loop *loop, void (*on_ring)(void *user)
     bell->wake = rt_wake_new(loop, on_ring, user);
     // Owned after the wake, hence let go before it: nobody rings a freed wake.
     rt__loop_own(loop, &bell->owned, bell_fini, bell);
+}
+
+void
+rt__doorbell_fini(rt__doorbell *bell)
+{
+    rt__loop_disown(&bell->owned);
+    rt_wake_free(bell->wake);
+    bell->wake = NULL;
+    (void)pthread_mutex_destroy(&bell->lock); // nobody holds it
 }
 
 void
@@ -158,100 +197,4 @@ rt__doorbell_resume(rt__doorbell *bell)
     bell->rung = false; // a ring during the pause was answered by nothing and is still noted
     rt__doorbell_ring(bell);
     pthread_mutex_unlock(&bell->lock);
-}
-
-static void
-on_pipe_event(nng_pipe pipe, nng_pipe_ev event, void *arg)
-{
-    rt__net_gate *gate = arg;
-    bool refused = false;
-
-    pthread_mutex_lock(&gate->lock);
-    if (event == NNG_PIPE_EV_ADD_PRE) {
-        gate->connections++;
-        refused = gate->connections > gate->connections_max;
-        gate->refused += refused ? 1 : 0;
-    } else if (event == NNG_PIPE_EV_REM_POST) {
-        gate->connections--; // each ADD_PRE has its REM_POST, refused or not
-    }
-    pthread_mutex_unlock(&gate->lock);
-    if (refused) {
-        (void)nng_pipe_close(pipe); // fails only when it is closed already
-    }
-}
-
-rt_err
-rt__net_gate_init(rt__net_gate *gate, const struct nng_socket_s *socket, uint32_t connections_max)
-{
-    int rc = pthread_mutex_init(&gate->lock, NULL);
-
-    RT_ASSERT(rc == 0);
-    RT_ASSERT(connections_max > 0);
-    gate->connections_max = connections_max;
-    rc = nng_pipe_notify(*socket, NNG_PIPE_EV_ADD_PRE, on_pipe_event, gate);
-    if (rc == 0) {
-        rc = nng_pipe_notify(*socket, NNG_PIPE_EV_REM_POST, on_pipe_event, gate);
-    }
-    return rc == 0 ? RT_OK : rt__net_err(rc, "watching connections");
-}
-
-void
-rt__net_gate_stats(rt__net_gate *gate, rt_net_stats *ret_stats)
-{
-    pthread_mutex_lock(&gate->lock);
-    ret_stats->connections += gate->connections;
-    ret_stats->connections_refused += gate->refused;
-    pthread_mutex_unlock(&gate->lock);
-}
-
-rt_err
-rt__net_listen(const struct nng_socket_s *socket, const char *url, size_t message_bytes_max)
-{
-    char checked[RT__NET_URL_MAX];
-    nng_listener listener = NNG_LISTENER_INITIALIZER;
-    rt_err err = rt__net_url(url, checked);
-    int rc = 0;
-
-    if (err != RT_OK) {
-        return err;
-    }
-    RT_ASSERT(message_bytes_max > 0); // 0 would mean "no limit" to nng
-    rc = nng_listener_create(&listener, *socket, checked);
-    if (rc != 0) {
-        return rt__net_err(rc, url);
-    }
-    rc = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, message_bytes_max);
-    if (rc != 0) {
-        return rt__net_err(rc, url);
-    }
-    rc = nng_listener_start(listener, 0);
-    return rc == 0 ? RT_OK : rt__net_err(rc, url);
-}
-
-rt_err
-rt__net_dial(const struct nng_socket_s *socket, const char *url, size_t message_bytes_max)
-{
-    char checked[RT__NET_URL_MAX];
-    nng_dialer dialer = NNG_DIALER_INITIALIZER;
-    rt_err err = rt__net_url(url, checked);
-    int rc = 0;
-
-    if (err != RT_OK) {
-        return err;
-    }
-    RT_ASSERT(message_bytes_max > 0);
-    rc = nng_dialer_create(&dialer, *socket, checked);
-    if (rc == 0) {
-        rc = nng_dialer_set_size(dialer, NNG_OPT_RECVMAXSZ, message_bytes_max);
-    }
-    if (rc == 0) { // the default is a fixed second for ever: a thundering herd
-        rc = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMINT, RT__NET_RECONNECT_MIN_MS);
-    }
-    if (rc == 0) {
-        rc = nng_dialer_set_ms(dialer, NNG_OPT_RECONNMAXT, RT__NET_RECONNECT_MAX_MS);
-    }
-    if (rc == 0) {
-        rc = nng_dialer_start(dialer, NNG_FLAG_NONBLOCK);
-    }
-    return rc == 0 ? RT_OK : rt__net_err(rc, url);
 }

@@ -1,8 +1,9 @@
-// real/net_fixture.h: what the tests of the nng doors share: a loop on a thread, free ports, plain
+// real/net_fixture.h: what the tests of the doors share: a loop on a thread, free ports, plain
 // TCP peers, waiting, and leaving the process.
 //
-// Layer: tests of runtime/real.   Threads: the test's, unless a comment says the loop's.
-// Sockets are never closed (nng 1.5.2 can hang), so a test's main leaves by exit_after_tests.
+// Layer: tests of runtime/real.   Threads: the test's, unless a comment says the loop's. The
+// clients are nng's, whose sockets are never closed (1.5.2 can hang), so a test's main leaves by
+// exit_after_tests.
 #ifndef CEREBRO_RUNTIME_REAL_NET_FIXTURE_H
 #define CEREBRO_RUNTIME_REAL_NET_FIXTURE_H
 

@@ -1,54 +1,119 @@
-// Design notes. nng's PUB never blocks: each subscriber has a queue of SENDBUF messages, and a full
-// one loses messages without a word. SENDBUF is 16 by default, so it is set here. The losses of one
-// slow subscriber cannot be counted on this side (nng's statistics are not used: 1.5.2 looks up
-// the wrong socket); the subscriber sees them by the sequence number inside. What is counted as
-// dropped is what was published while nobody was connected, which then costs nothing at all.
-
-#include <nng/nng.h>
-#include <nng/protocol/pubsub0/pub.h>
+// Design notes. A publication is one buffer that all subscribers share; each has a queue of at most
+// inflight_max of them, and one that does not read loses the oldest. So those that lag hold the
+// same newest publications, and however many there are, they hold little more than one. The loss is
+// counted here and seen by the subscriber in the numbers inside.
+//
+// Subscribers choose their topics themselves (that is how SUB works) and say nothing: one that does
+// is hung up on.
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 #include "runtime/real/net_internal.h"
 
 #define PUB_MAGIC 0x50554220u
-#define SENDBUF_MAX 8192u
+// Published and not yet given to the thread of the sockets.
+#define OUTGOING_MAX 16384u
+#define OUTGOING_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct rt_pub {
     uint32_t magic;
-    nng_socket socket;
-    rt__net_gate gate;
+    rt__sp *sp;
+    rt__sp_ops ops;
     size_t message_bytes_max;
+    pthread_mutex_t lock; // guards what follows
+    rt__sp_buf *outgoing;
+    rt__sp_buf *outgoing_last;
+    uint32_t outgoing_count;
+    size_t outgoing_bytes;
+    uint32_t subscribers;
     uint64_t sent;
     uint64_t dropped;
 };
+
+// --- thread of the sockets ---
+
+static void
+count_subscriber(rt_pub *pub, bool more)
+{
+    pthread_mutex_lock(&pub->lock);
+    pub->subscribers = more ? pub->subscribers + 1 : pub->subscribers - 1;
+    pthread_mutex_unlock(&pub->lock);
+}
+
+static bool
+on_open(void *user, rt__sp_conn *conn)
+{
+    (void)conn; // anybody may listen
+    count_subscriber(user, true);
+    return true;
+}
+
+static void
+on_close(void *user, rt__sp_conn *conn, uint32_t unsent)
+{
+    (void)conn;
+    (void)unsent; // nobody is left who would miss them
+    count_subscriber(user, false);
+}
+
+static bool
+on_message(void *user, rt__sp_conn *conn, rt__msg *msg)
+{
+    (void)user;
+    rt_free(msg);
+    rt__sp_hang_up(conn);
+    return true;
+}
+
+static void
+on_wake(void *user)
+{
+    rt_pub *pub = user;
+    rt__sp_buf *buf = NULL;
+    uint64_t given_up = 0;
+
+    pthread_mutex_lock(&pub->lock);
+    buf = pub->outgoing;
+    pub->outgoing = NULL;
+    pub->outgoing_last = NULL;
+    pub->outgoing_count = 0;
+    pub->outgoing_bytes = 0;
+    pthread_mutex_unlock(&pub->lock);
+    while (buf != NULL) {
+        rt__sp_buf *next = buf->next;
+
+        given_up += rt__sp_send_all(pub->sp, buf);
+        buf = next;
+    }
+    pthread_mutex_lock(&pub->lock);
+    pub->dropped += given_up;
+    pthread_mutex_unlock(&pub->lock);
+}
+
+static const rt__sp_ops pub_ops = {.self = RT__SP_PUB,
+                                   .peer = RT__SP_SUB,
+                                   .on_open = on_open,
+                                   .on_message = on_message,
+                                   .on_close = on_close,
+                                   .on_wake = on_wake};
+
+// --- loop ---
 
 rt_err
 rt_pub_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_pub **ret_pub)
 {
     rt_pub *pub = rt_new(rt_pub);
     rt_err err = RT_OK;
-    int rc = nng_pub0_open(&pub->socket);
+    int rc = pthread_mutex_init(&pub->lock, NULL);
 
     (void)loop; // nothing comes back from subscribers
-    RT_ASSERT(limits.inflight_max > 0);
-    if (rc != 0) {
-        rt_free(pub);
-        return rt__net_err(rc, url);
-    }
+    RT_ASSERT(rc == 0 && limits.inflight_max > 0);
     pub->magic = PUB_MAGIC;
     pub->message_bytes_max = limits.message_bytes_max;
-    rc = nng_socket_set_int(pub->socket, NNG_OPT_SENDBUF,
-                            (int)RT_MIN(limits.inflight_max, SENDBUF_MAX));
-    err = rc == 0 ? RT_OK : rt__net_err(rc, "setting the send buffer");
-    if (err == RT_OK) {
-        err = rt__net_gate_init(&pub->gate, &pub->socket, limits.connections_max);
-    }
-    if (err == RT_OK) {
-        err = rt__net_listen(&pub->socket, url, limits.message_bytes_max);
-    }
+    pub->ops = pub_ops;
+    pub->ops.queue_max = limits.inflight_max;
+    err = rt__sp_listen(url, limits, &pub->ops, pub, &pub->sp);
     if (err != RT_OK) {
-        (void)nng_close(pub->socket); // never had a connection: cannot hang
         rt_free(pub);
         return err;
     }
@@ -56,45 +121,51 @@ rt_pub_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_pub **ret
     return RT_OK;
 }
 
-static bool
-has_subscribers(rt_pub *pub)
-{
-    rt_net_stats stats = {0};
-
-    rt__net_gate_stats(&pub->gate, &stats);
-    return stats.connections > 0;
-}
-
 void
 rt_pub_send(rt_pub *pub, rt_bytes body)
 {
-    nng_msg *msg = NULL;
+    rt__sp_buf *buf = NULL;
+    bool wanted = false;
 
     RT_CHECK(pub, PUB_MAGIC);
     RT_ASSERT(body.len <= pub->message_bytes_max);
-    if (!has_subscribers(pub) || nng_msg_alloc(&msg, body.len) != 0) {
-        pub->dropped++;
-        return;
+    pthread_mutex_lock(&pub->lock);
+    wanted = pub->subscribers > 0 && pub->outgoing_count < OUTGOING_MAX &&
+             pub->outgoing_bytes + body.len <= OUTGOING_BYTES_MAX;
+    pub->sent += wanted ? 1 : 0;
+    pub->dropped += wanted ? 0 : 1;
+    pthread_mutex_unlock(&pub->lock);
+    if (!wanted) {
+        return; // costs nothing while nobody listens
     }
+    buf = rt__sp_buf_new(body.len);
     if (body.len > 0) {
-        memcpy(nng_msg_body(msg), body.ptr, body.len);
+        memcpy(rt__sp_buf_body(buf), body.ptr, body.len);
     }
-    if (nng_sendmsg(pub->socket, msg, NNG_FLAG_NONBLOCK) != 0) {
-        nng_msg_free(msg);
-        pub->dropped++;
-        return;
+    pthread_mutex_lock(&pub->lock);
+    if (pub->outgoing_last != NULL) {
+        pub->outgoing_last->next = buf;
+    } else {
+        pub->outgoing = buf;
     }
-    pub->sent++;
+    pub->outgoing_last = buf;
+    pub->outgoing_count++;
+    pub->outgoing_bytes += body.len;
+    pthread_mutex_unlock(&pub->lock);
+    rt__sp_wake(pub->sp);
 }
 
 rt_net_stats
 rt_pub_stats(const rt_pub *pub)
 {
+    rt_pub *locked = (rt_pub *)pub; // locks, changes nothing
     rt_net_stats stats = {0};
 
     RT_CHECK(pub, PUB_MAGIC);
-    rt__net_gate_stats((rt__net_gate *)&pub->gate, &stats); // locks, changes nothing
+    rt__sp_stats(pub->sp, &stats);
+    pthread_mutex_lock(&locked->lock);
     stats.messages_out = pub->sent;
     stats.messages_dropped = pub->dropped;
+    pthread_mutex_unlock(&locked->lock);
     return stats;
 }

@@ -1,19 +1,17 @@
-// Design notes. A REP door is a pool of nng contexts, each with one aio, each a small machine:
+// Design notes. A REP door is a pool of requests, each a small machine:
 //
-//   RECEIVING --request--> READY --hand out--> OUT --rt_request_reply--> REPLYING
-//       ^------------------------------- sent ------------------------------|
+//   FREE --a request arrives--> READY --hand out--> OUT --rt_request_reply--> FREE
 //
-// RECEIVING and REPLYING end in nng's callback, READY and OUT on the loop. The callback appends a
-// request to `ready` and rings once; a finished reply rearms its context right there, without a
-// round over the loop. No more requests than contexts are ever in the process; the rest stays in
-// the peers' sockets, which is the backpressure the header promises. While paused, what has been
-// received waits in `ready`.
+// Requests arrive on the thread of the sockets; the loop takes all that are READY at once and is
+// woken once for them. No more requests than the pool has are ever in the process; the rest stays
+// in the peers' sockets, which is the backpressure the header promises. While paused, what has been
+// received waits in `ready`. Replies go back in one list.
 //
-// A peer that does not read its replies cannot keep a context: sending has a deadline, and a reply
-// to a peer that is gone is dropped by nng as if sent.
-
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
+// A peer that does not read its replies has nothing more read from it once CHOKE_BYTES wait, and is
+// hung up on after PATIENCE_MS. A reply to a peer that is gone is dropped.
+//
+// A request begins with the numbers of the devices it came through, the last one with the high bit
+// set; the reply carries the same.
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -21,121 +19,166 @@
 
 #define REP_MAGIC 0x52455020u
 #define REQUEST_MAGIC 0x52455155u
-#define CONTEXTS_MAX 1024u
-#define REPLY_TIMEOUT_MS 10000
+#define REQUESTS_MAX 1024u
+#define CHOKE_BYTES 262144u
+#define PATIENCE_MS 10000
+#define HOP_LEN 4u
+#define HOPS_MAX 8u
 
-typedef enum request_state { RECEIVING, READY, OUT, REPLYING } request_state;
+typedef enum request_state { FREE, READY, OUT } request_state;
 
 struct rt_request {
     uint32_t magic;
     request_state state;
     rt_rep *rep;
-    nng_ctx ctx;
-    nng_aio *aio;
-    nng_msg *msg; // the request while READY or OUT
+    rt__msg *msg;
+    size_t hops_len;
+    rt_request *next; // in the list of its state
 };
 
 struct rt_rep {
     uint32_t magic;
-    nng_socket socket;
-    rt__net_gate gate;
-    size_t message_bytes_max;
+    rt__sp *sp;
     rt_on_request on_request;
     void *user;
     rt_request *requests;
-    uint32_t request_count;
     // Guarded by bell.lock.
     rt__doorbell bell;
-    rt_request **ready;
-    uint32_t ready_count;
+    rt_request *free;
+    rt_request *ready;
+    rt_request *ready_last;
+    rt__sp_buf *replies; // on their way out
+    rt__sp_buf *replies_last;
     uint64_t received;
     uint64_t replied;
     uint64_t dropped;
     // Loop thread only.
-    rt_request **taken;
-    uint32_t taken_at;
-    uint32_t taken_count;
+    rt_request *taken;
     bool paused;
 };
 
-static void
-receive(rt_request *request)
+// --- thread of the sockets ---
+
+static bool
+on_open(void *user, rt__sp_conn *conn)
 {
-    request->state = RECEIVING;
-    nng_aio_set_timeout(request->aio, NNG_DURATION_INFINITE);
-    nng_ctx_recv(request->ctx, request->aio);
+    (void)user;
+    (void)conn; // any producer may ask
+    return true;
 }
 
 static void
-on_received(rt_request *request)
+on_close(void *user, rt__sp_conn *conn, uint32_t unsent)
 {
-    rt_rep *rep = request->rep;
-    nng_msg *msg = nng_aio_get_msg(request->aio);
-    bool oversize = nng_msg_len(msg) > rep->message_bytes_max; // inproc has no receive limit
+    rt_rep *rep = user;
 
+    (void)conn;
     pthread_mutex_lock(&rep->bell.lock);
-    if (oversize) {
-        rep->dropped++;
-    } else {
-        rep->received++;
-        request->msg = msg;
+    rep->dropped += unsent;
+    pthread_mutex_unlock(&rep->bell.lock);
+}
+
+// hops_of measures what stands before the request's body; 0 when it is no request.
+static size_t
+hops_of(const rt__msg *msg)
+{
+    size_t len = 0;
+
+    for (uint32_t hop = 0; hop < HOPS_MAX && len + HOP_LEN <= msg->len; hop++) {
+        bool last = (msg->bytes[len] & 0x80u) != 0;
+
+        len += HOP_LEN;
+        if (last) {
+            return len;
+        }
+    }
+    return 0;
+}
+
+static bool
+on_message(void *user, rt__sp_conn *conn, rt__msg *msg)
+{
+    rt_rep *rep = user;
+    rt_request *request = NULL;
+    size_t hops_len = hops_of(msg);
+
+    if (hops_len == 0) {
+        rt_free(msg);
+        rt__sp_hang_up(conn);
+        return true;
+    }
+    pthread_mutex_lock(&rep->bell.lock);
+    request = rep->free;
+    if (request != NULL) {
+        rep->free = request->next;
         request->state = READY;
-        RT_ASSERT(rep->ready_count < rep->request_count);
-        rep->ready[rep->ready_count] = request;
-        rep->ready_count++;
+        request->msg = msg;
+        request->hops_len = hops_len;
+        request->next = NULL;
+        if (rep->ready_last != NULL) {
+            rep->ready_last->next = request;
+        } else {
+            rep->ready = request;
+        }
+        rep->ready_last = request;
+        rep->received++;
         rt__doorbell_ring(&rep->bell);
     }
     pthread_mutex_unlock(&rep->bell.lock);
-    if (oversize) {
-        nng_msg_free(msg);
-        receive(request);
-    }
+    return request != NULL;
 }
 
 static void
-on_replied(rt_request *request, int rc)
+on_wake(void *user)
 {
-    rt_rep *rep = request->rep;
+    rt_rep *rep = user;
+    rt__sp_buf *buf = NULL;
+    uint64_t dropped = 0;
+    uint64_t replied = 0;
 
-    if (rc != 0) {
-        nng_msg_free(nng_aio_get_msg(request->aio)); // ours again when sending failed
+    pthread_mutex_lock(&rep->bell.lock);
+    buf = rep->replies;
+    rep->replies = NULL;
+    rep->replies_last = NULL;
+    pthread_mutex_unlock(&rep->bell.lock);
+    while (buf != NULL) {
+        rt__sp_buf *next = buf->next;
+        rt__sp_conn *conn = rt__sp_find(rep->sp, buf->pipe);
+
+        if (conn != NULL) {
+            (void)rt__sp_send(conn, buf); // its queue has no bound of its own
+            replied++;
+        } else {
+            rt__sp_buf_unref(buf);
+            dropped++;
+        }
+        buf = next;
     }
     pthread_mutex_lock(&rep->bell.lock);
-    rep->replied += rc == 0 ? 1 : 0;
-    rep->dropped += rc == 0 ? 0 : 1;
+    rep->replied += replied;
+    rep->dropped += dropped;
     pthread_mutex_unlock(&rep->bell.lock);
-    receive(request);
+    rt__sp_resume(rep->sp);
 }
 
-static void
-on_aio(void *arg)
-{
-    rt_request *request = arg;
-    int rc = nng_aio_result(request->aio);
+static const rt__sp_ops rep_ops = {.self = RT__SP_REP,
+                                   .peer = RT__SP_REQ,
+                                   .on_open = on_open,
+                                   .on_message = on_message,
+                                   .on_close = on_close,
+                                   .on_wake = on_wake,
+                                   .choke_bytes = CHOKE_BYTES,
+                                   .patience_ms = PATIENCE_MS};
 
-    if (rc == NNG_ECLOSED) {
-        return; // the process is ending
-    }
-    if (request->state == REPLYING) {
-        on_replied(request, rc);
-    } else if (rc == 0) {
-        on_received(request);
-    } else {
-        receive(request);
-    }
-}
+// --- loop ---
 
 static void
 take_ready(rt_rep *rep)
 {
-    rt_request **emptied = rep->taken;
-
     pthread_mutex_lock(&rep->bell.lock);
     rep->taken = rep->ready;
-    rep->taken_at = 0;
-    rep->taken_count = rep->ready_count;
-    rep->ready = emptied;
-    rep->ready_count = 0;
+    rep->ready = NULL;
+    rep->ready_last = NULL;
     rt__doorbell_hush(&rep->bell);
     pthread_mutex_unlock(&rep->bell.lock);
 }
@@ -150,35 +193,32 @@ on_ring(void *user)
         rt_request *request = NULL;
         rt_bytes body = {0};
 
-        if (rep->taken_at == rep->taken_count) {
+        if (rep->taken == NULL) {
             take_ready(rep);
-            if (rep->taken_count == 0) {
-                break;
+            if (rep->taken == NULL) {
+                return;
             }
         }
-        request = rep->taken[rep->taken_at++];
+        request = rep->taken;
+        rep->taken = request->next;
         request->state = OUT;
-        body.ptr = nng_msg_body(request->msg);
-        body.len = nng_msg_len(request->msg);
+        body.ptr = request->msg->bytes + request->hops_len;
+        body.len = request->msg->len - request->hops_len;
         rep->on_request(rep->user, request, body);
     }
 }
 
 static void
-start_contexts(rt_rep *rep)
+make_requests(rt_rep *rep, uint32_t count)
 {
-    for (uint32_t i = 0; i < rep->request_count; i++) {
-        rt_request *request = &rep->requests[i];
-        int rc = nng_ctx_open(&request->ctx, rep->socket);
+    rep->requests = rt_new_array(rt_request, count);
+    for (uint32_t i = count; i > 0; i--) {
+        rt_request *request = &rep->requests[i - 1];
 
-        RT__SURE(rc, NNG_ENOMEM, "nng");
         request->magic = REQUEST_MAGIC;
         request->rep = rep;
-        rc = nng_aio_alloc(&request->aio, on_aio, request);
-        RT__SURE(rc, NNG_ENOMEM, "nng");
-    }
-    for (uint32_t i = 0; i < rep->request_count; i++) {
-        receive(&rep->requests[i]);
+        request->next = rep->free;
+        rep->free = request;
     }
 }
 
@@ -188,32 +228,20 @@ rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on_reques
 {
     rt_rep *rep = rt_new(rt_rep);
     rt_err err = RT_OK;
-    int rc = nng_rep0_open(&rep->socket);
 
     RT_ASSERT(on_request != NULL && limits.inflight_max > 0);
-    if (rc != 0) {
-        rt_free(rep);
-        return rt__net_err(rc, url);
-    }
     rep->magic = REP_MAGIC;
-    rep->message_bytes_max = limits.message_bytes_max;
     rep->on_request = on_request;
     rep->user = user;
-    err = rt__net_gate_init(&rep->gate, &rep->socket, limits.connections_max);
-    if (err == RT_OK) {
-        err = rt__net_listen(&rep->socket, url, limits.message_bytes_max);
-    }
+    make_requests(rep, RT_MIN(limits.inflight_max, REQUESTS_MAX));
+    rt__doorbell_init(&rep->bell, loop, on_ring, rep);
+    err = rt__sp_listen(url, limits, &rep_ops, rep, &rep->sp);
     if (err != RT_OK) {
-        (void)nng_close(rep->socket); // never had a connection: cannot hang
+        rt__doorbell_fini(&rep->bell);
+        rt_free(rep->requests);
         rt_free(rep);
         return err;
     }
-    rep->request_count = RT_MIN(limits.inflight_max, CONTEXTS_MAX);
-    rep->requests = rt_new_array(rt_request, rep->request_count);
-    rep->ready = rt_new_array(rt_request *, rep->request_count);
-    rep->taken = rt_new_array(rt_request *, rep->request_count);
-    rt__doorbell_init(&rep->bell, loop, on_ring, rep);
-    start_contexts(rep);
     *ret_rep = rep;
     return RT_OK;
 }
@@ -221,22 +249,32 @@ rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on_reques
 void
 rt_request_reply(rt_request *request, rt_bytes reply)
 {
-    nng_msg *msg = NULL;
-    int rc = 0;
+    rt_rep *rep = NULL;
+    rt__sp_buf *buf = NULL;
 
     RT_CHECK(request, REQUEST_MAGIC);
     RT_ASSERT(request->state == OUT);
-    rc = nng_msg_alloc(&msg, reply.len);
-    RT__SURE(rc, NNG_ENOMEM, "nng");
+    rep = request->rep;
+    buf = rt__sp_buf_new(request->hops_len + reply.len);
+    buf->pipe = request->msg->pipe;
+    memcpy(rt__sp_buf_body(buf), request->msg->bytes, request->hops_len);
     if (reply.len > 0) {
-        memcpy(nng_msg_body(msg), reply.ptr, reply.len);
+        memcpy(rt__sp_buf_body(buf) + request->hops_len, reply.ptr, reply.len);
     }
-    nng_msg_free(request->msg); // only now: `reply` may view the request
+    rt_free(request->msg); // only now: `reply` may view the request
     request->msg = NULL;
-    request->state = REPLYING;
-    nng_aio_set_timeout(request->aio, REPLY_TIMEOUT_MS);
-    nng_aio_set_msg(request->aio, msg);
-    nng_ctx_send(request->ctx, request->aio);
+    pthread_mutex_lock(&rep->bell.lock);
+    request->state = FREE;
+    request->next = rep->free;
+    rep->free = request;
+    if (rep->replies_last != NULL) {
+        rep->replies_last->next = buf;
+    } else {
+        rep->replies = buf;
+    }
+    rep->replies_last = buf;
+    pthread_mutex_unlock(&rep->bell.lock);
+    rt__sp_wake(rep->sp);
 }
 
 void
@@ -256,7 +294,7 @@ rt_rep_stats(const rt_rep *rep)
     rt_net_stats stats = {0};
 
     RT_CHECK(rep, REP_MAGIC);
-    rt__net_gate_stats(&locked->gate, &stats);
+    rt__sp_stats(rep->sp, &stats);
     pthread_mutex_lock(&locked->bell.lock);
     stats.messages_in = rep->received;
     stats.messages_out = rep->replied;

@@ -1,10 +1,10 @@
-// seam/net.h: message doors and links. Real: nng (and a Unix socket for control); simulated:
-// in-memory links with delay, loss, duplication and cuts.
+// seam/net.h: message doors and links. Real: the Scalability Protocols over TCP (and a Unix socket
+// for control); simulated: in-memory links with delay, loss, duplication and cuts.
 //
 // Layer: runtime/seam.   Threads: everything here is called on, and calls back on, the loop thread.
-// nng 1.5.2 rules kept behind this header: no SP socket on ipc://, no close of a receiving socket
-// in a living process, receive limits set before start, connection limits in the ADD_PRE callback,
-// callbacks of nng's threads only push to a bounded ring and wake the loop once.
+// Any nng library can talk to a door. The doors themselves speak nng's protocol without it: 1.5.2
+// does not outlive a client that resets its connection with requests outstanding
+// (runtime/real/sp.c).
 #ifndef CEREBRO_RUNTIME_SEAM_NET_H
 #define CEREBRO_RUNTIME_SEAM_NET_H
 
@@ -21,7 +21,11 @@ typedef struct rt_net_limits {
 
 typedef struct rt_net_stats {
     uint64_t connections;         // open now
-    uint64_t connections_refused; // over the limit, since start
+    uint64_t connections_refused; // over the limit, since start, as all that follows
+    uint64_t handshakes_failed;   // wrong, half, too slow, or too many of them at a time
+    uint64_t messages_oversize;   // announced larger than allowed: the peer was hung up on
+    uint64_t messages_malformed;  // against the protocol: the same
+    uint64_t peers_slow;          // that read nothing for long: the same
     uint64_t messages_in;
     uint64_t messages_out;
     uint64_t messages_dropped; // publications nobody took in time
@@ -35,7 +39,7 @@ typedef struct rt_request rt_request; // one request waiting for its reply
 // inflight_max requests are handed out before replies; the rest waits in the transport.
 typedef void (*rt_on_request)(void *user, rt_request *request, rt_bytes body);
 
-// rt_rep_listen opens a REP door at a loopback tcp:// (or inproc://) address.
+// rt_rep_listen opens a REP door at a loopback tcp:// address.
 //   errors    RT_EBUSY address in use · RT_EINVAL bad address · RT_EIO
 rt_err rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on_request on_request,
                      void *user, rt_rep **ret_rep) RT_MUST_USE;
@@ -130,6 +134,8 @@ rt_err rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_o
 void rt_ctl_answer(rt_ctl_call *call, rt_bytes body, bool last);
 // rt_ctl_alive tells whether the peer is still there; a stream of answers ends early when not.
 bool rt_ctl_alive(const rt_ctl_call *call);
+// rt_ctl_stats copies counters: connections, refused, oversize, slow, and calls as messages.
+rt_net_stats rt_ctl_stats(const rt_ctl *ctl);
 // rt_ctl_close removes the socket and closes all connections.
 void rt_ctl_close(rt_ctl *ctl);
 

@@ -203,6 +203,18 @@ close_server(rt_ctl *ctl)
     ctl->magic = 0;
 }
 
+rt_net_stats
+rt_ctl_stats(const rt_ctl *ctl)
+{
+    rt_net_stats stats = {0};
+
+    RT_CHECK(ctl, CTL_MAGIC);
+    for (const rt_ctl_call *call = ctl->calls; call != NULL; call = call->next) {
+        stats.connections++; // a call is a connection of its own here
+    }
+    return stats;
+}
+
 void
 rt_ctl_close(rt_ctl *ctl)
 {

@@ -146,7 +146,15 @@ write_doors(ctl_run *run, rt_bytes s)
     for (bool first = true; ctl_next_pair(&doors, &name, &door); first = false) {
         ctl_say(run, "%s%.*s ", first ? "" : "   ", RT_STR_ARG(name));
         ctl_put(run, CTL_PLAIN, ctl_str(door, "url"));
-        ctl_say(run, " (%llu)", (unsigned long long)ctl_u64(door, "connections"));
+        // why each was: -o json
+        uint64_t away = ctl_u64(door, "refused") + ctl_u64(door, "handshakes_failed") +
+                        ctl_u64(door, "oversize") + ctl_u64(door, "malformed") +
+                        ctl_u64(door, "slow");
+        ctl_say(run, " (%llu", (unsigned long long)ctl_u64(door, "connections"));
+        if (away > 0) {
+            ctl_say(run, ", %llu turned away", (unsigned long long)away);
+        }
+        ctl_say(run, ")");
     }
     ctl_say(run, "\n");
 }
