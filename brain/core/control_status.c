@@ -145,6 +145,12 @@ write_doors(const br_brain *brain, br_map *answer)
     if (brain->pub != NULL) {
         write_door(&doors, "publish", brain->config.publish_url, rt_pub_stats(brain->pub));
     }
+    for (unsigned h = 0; h < brain->host_count; h++) {
+        const char *url = brain->config.hosts[h].url;
+        if (strncmp(url, "tcp://", 6) == 0) {
+            write_door(&doors, brain->hosts[h].name, url, rt_link_stats(brain->hosts[h].link));
+        }
+    }
     write_door(&doors, "control", brain->config.control_path, rt_ctl_stats(brain->ctl));
     br__map_end(&doors);
 }
