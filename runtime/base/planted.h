@@ -19,8 +19,6 @@ typedef enum rt_plant {
     RT_PLANTS
 } rt_plant;
 
-// rt_plant_choose switches one mistake on; false when there is none of that name. rt_plant_name and
-// rt_plant_text (what it is, for a person) tell them by number. Other programs have none.
 #ifdef CEREBRO_PLANTED
 
 // RT_PLANTED is true where the mistake of that name is to be made.
@@ -28,8 +26,11 @@ typedef enum rt_plant {
 #define RT_PLANTED_BUILD true
 extern rt_plant rt__plant;
 
+// rt_plant_choose switches one mistake on; false when there is none of that name.
 bool rt_plant_choose(const char *name);
+// rt_plant_name tells the name of a mistake by its number.
 const char *rt_plant_name(rt_plant plant);
+// rt_plant_text says what it is, for a person.
 const char *rt_plant_text(rt_plant plant);
 
 #else
