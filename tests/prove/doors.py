@@ -474,12 +474,13 @@ def never_read(target, door, seconds):
 
 
 def flood_new(target, seconds):
-    """Events that are all new, so that there is much to publish."""
+    """Events that are all new, so that there is much to publish, of few orders: what is remembered of
+    each is meant to take memory, and there would be many."""
     client = harness.Client(target.ports["ingest"], 30)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         base = target.rng.randrange(1 << 60)
-        client.ask([harness.order("new-%d-%d" % (base, i)) for i in range(64)])
+        client.ask([harness.order("new-%d" % i, id="new-%d-%d" % (base, i)) for i in range(64)])
     client.close()
 
 
