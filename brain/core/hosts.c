@@ -199,6 +199,11 @@ read_batch(br_host_link *host, rt_arena *arena, uint64_t *ret_upto)
         }
     }
     *ret_upto = upto;
+    if (err == RT_ENOTFOUND) { // recycled: nothing holds what the host was fed once before
+        rt_journal_reader_close(host->reader);
+        host->reader = NULL;
+        err = RT_OK;
+    }
     return err == RT_EEND ? RT_OK : err;
 }
 
@@ -235,12 +240,15 @@ feed(br_host_link *host)
         }
         return;
     }
-    rt_err err = open_reader(host);
     rt_arena *arena = rt_arena_new(HELLO_ARENA_MAX);
+    rt_err err = RT_OK;
     uint64_t upto = host->fed;
-    if (err == RT_OK) {
-        err = read_batch(host, arena, &upto);
-    }
+    do {
+        err = open_reader(host);
+        if (err == RT_OK) {
+            err = read_batch(host, arena, &upto);
+        }
+    } while (err == RT_OK && upto <= host->fed && host->reader == NULL);
     if (err != RT_OK) {
         br__fail(brain, err, "the journal could not be read back for an agents' host");
     } else if (upto > host->fed) {
