@@ -126,7 +126,7 @@ commit_wanted(const br_brain *brain, int64_t now_us)
         return false;
     }
     if (!brain->config.clock_from_events || brain->done_first != NULL ||
-        brain->execute_count > 0 || !br__turn_room(brain)) {
+        brain->execute.count > 0 || !br__turn_room(brain)) {
         return true;
     }
     return now_us - brain->last_commit_us >= COMMIT_DELAY_US ||
@@ -226,7 +226,7 @@ static void
 maybe_stop(br_brain *brain, int64_t now_us)
 {
     bool idle = !br__intake_waiting(brain) && br_pending_count(brain->pending) == 0 &&
-                brain->execute_count == 0 && rt_journal_pending(brain->journal) == 0;
+                br__execute_waiting(brain) == 0 && rt_journal_pending(brain->journal) == 0;
     if (!brain->stopping || brain->on_stopped == NULL || brain->cutting ||
         (!idle && now_us < brain->stop_deadline_us)) {
         return;
@@ -456,7 +456,8 @@ make_parts(br_brain *brain)
     brain->arena = rt_arena_new(BR_TURN_ARENA_BYTES);
     brain->decide_arena = rt_arena_new(BR_TURN_ARENA_BYTES);
     brain->situation = rt_new(br_situation);
-    brain->execute = rt_new_array(br_to_execute, BR_OUTBOX_MAX);
+    brain->execute.items = rt_new_array(br_to_execute, BR_OUTBOX_MAX);
+    brain->webhooks.items = rt_new_array(br_to_execute, BR_OUTBOX_MAX);
     brain->outgoing = rt_new_array(br_outgoing, RT_TENANT_MAX);
     brain->rates = rt_map_new();
     rt_mpw_init(&brain->scratch, SCRATCH_MAX);
@@ -586,7 +587,8 @@ br_brain_free(br_brain *brain)
     rt_map_free(brain->rates);
     rt_mpw_fini(&brain->message);
     rt_mpw_fini(&brain->scratch);
-    rt_free(brain->execute);
+    rt_free(brain->execute.items);
+    rt_free(brain->webhooks.items);
     rt_free(brain->situation);
     rt_arena_free(brain->decide_arena);
     rt_arena_free(brain->arena);

@@ -36,17 +36,30 @@ struct br_retry {
     struct br_retry *next;
 };
 
-void
-br__execute_add(br_brain *brain, rt_str action_id)
+static void
+push(br_execute_queue *queue, rt_str action_id)
 {
-    // the queue holds what one turn can decide: it is emptied after every commit
-    if (brain->execute_count == BR_OUTBOX_MAX) {
+    if (queue->count == BR_OUTBOX_MAX) { // each action in it has a row in the outbox
         rt_log_error("execute-queue-full", "action=%.*s", RT_STR_ARG(action_id));
         return;
     }
-    br_to_execute *item =
-        &brain->execute[(brain->execute_first + brain->execute_count++) % BR_OUTBOX_MAX];
+    br_to_execute *item = &queue->items[(queue->first + queue->count++) % BR_OUTBOX_MAX];
     snprintf(item->action_id, sizeof(item->action_id), "%.*s", RT_STR_ARG(action_id));
+}
+
+static br_to_execute
+pop(br_execute_queue *queue)
+{
+    br_to_execute item = queue->items[queue->first];
+    queue->first = (queue->first + 1) % BR_OUTBOX_MAX;
+    queue->count--;
+    return item;
+}
+
+void
+br__execute_add(br_brain *brain, rt_str action_id)
+{
+    push(&brain->execute, action_id); // emptied after every commit
 }
 
 static void
@@ -369,12 +382,13 @@ static void
 execute_webhook(br_brain *brain, const br_intent *intent, const br_action *action)
 {
     const br_webhook *webhook = find_webhook(brain, action->webhook);
-    if (webhook == NULL || brain->http == NULL) {
-        record_outcome(brain, intent, "failed", 1, "no such webhook in the configuration");
+    if (brain->retry_count == RETRIES_MAX) {
+        push(&brain->webhooks, intent->action_id); // until one has ended
         return;
     }
-    if (brain->retry_count == RETRIES_MAX) {
-        br__execute_add(brain, intent->action_id); // again when one has ended
+    brain->metrics.actions_started++;
+    if (webhook == NULL || brain->http == NULL) {
+        record_outcome(brain, intent, "failed", 1, "no such webhook in the configuration");
         return;
     }
     br_retry *retry = rt_new(br_retry);
@@ -401,7 +415,7 @@ execute_one(br_brain *brain, const br_intent *intent, bool halted)
         record_outcome(brain, intent, "failed", 0, "the pack no longer has this action");
         return;
     }
-    brain->metrics.actions_started++;
+    brain->metrics.actions_started += action->executor != BR_EXECUTE_WEBHOOK;
     switch (action->executor) {
     case BR_EXECUTE_LOG:
         execute_log(brain, intent);
@@ -419,17 +433,27 @@ execute_one(br_brain *brain, const br_intent *intent, bool halted)
     }
 }
 
+// Where something can be done: webhooks that waited come first, when there is room for one more, or
+// when none may be sent any more.
+static br_execute_queue *
+due_queue(br_brain *brain, bool halted)
+{
+    if (brain->webhooks.count > 0 && (halted || brain->retry_count < RETRIES_MAX)) {
+        return &brain->webhooks;
+    }
+    return brain->execute.count > 0 ? &brain->execute : NULL;
+}
+
 void
 br__execute_run(br_brain *brain)
 {
     const char *file = brain->config.halt_file;
     bool halted = br_gate_halted(brain->state->gate) || (file != NULL && rt_file_exists(file));
     uint32_t started = 0;
-    while (brain->execute_count > 0 && started++ < BR_EXECUTE_MAX && brain->failed == RT_OK &&
-           br_pending_room(brain->pending, 64)) {
-        br_to_execute item = brain->execute[brain->execute_first];
-        brain->execute_first = (brain->execute_first + 1) % BR_OUTBOX_MAX;
-        brain->execute_count--;
+    br_execute_queue *queue;
+    while ((queue = due_queue(brain, halted)) != NULL && started++ < BR_EXECUTE_MAX &&
+           brain->failed == RT_OK && br_pending_room(brain->pending, 64)) {
+        br_to_execute item = pop(queue);
         br_intent intent;
         rt_arena *arena;
         if (hold_intent(brain, rt_str_of(item.action_id), &intent, &arena)) {
@@ -437,9 +461,15 @@ br__execute_run(br_brain *brain)
             rt_arena_free(arena);
         }
     }
-    if (started > 0 || brain->execute_count > 0) {
+    if (started > 0 || due_queue(brain, halted) != NULL) {
         rt_wake_send(brain->wake);
     }
+}
+
+uint32_t
+br__execute_waiting(const br_brain *brain)
+{
+    return brain->execute.count + brain->webhooks.count;
 }
 
 void

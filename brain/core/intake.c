@@ -398,7 +398,7 @@ static bool
 clock_would_run_ahead(br_brain *brain, const rt_event *event)
 {
     if (!brain->config.clock_from_events ||
-        (br_pending_count(brain->pending) == 0 && brain->execute_count == 0)) {
+        (br_pending_count(brain->pending) == 0 && br__execute_waiting(brain) == 0)) {
         return false;
     }
     return br__now_ms(brain, event->time_ms) - brain->state->meta.clock_ms >

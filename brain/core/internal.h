@@ -100,6 +100,13 @@ typedef struct br_to_execute {
     char action_id[BR_ACTION_ID_MAX];
 } br_to_execute;
 
+// A ring of BR_OUTBOX_MAX actions.
+typedef struct br_execute_queue {
+    br_to_execute *items;
+    uint32_t first;
+    uint32_t count;
+} br_execute_queue;
+
 // A publication's share of them.
 typedef struct br_part {
     uint32_t count;
@@ -181,9 +188,8 @@ struct br_brain {
     br_outgoing *outgoing; // per tenant number
     uint64_t publish_number;
     // executors
-    br_to_execute *execute; // ring
-    uint32_t execute_first;
-    uint32_t execute_count;
+    br_execute_queue execute;
+    br_execute_queue webhooks; // that wait until fewer are under way
     br_to_execute *interrupted; // by a restart, until the doors open
     uint32_t interrupted_count;
     br_retry *retries;
@@ -305,6 +311,8 @@ bool br__decide_ready(br_brain *brain);
 // --- execute.c ---
 // br__execute_add queues an action for execution after the next commit.
 void br__execute_add(br_brain *brain, rt_str action_id);
+// br__execute_waiting is how many are queued, webhooks that wait for others to end included.
+uint32_t br__execute_waiting(const br_brain *brain);
 // br__execute_run starts queued actions; their intents are durable.
 void br__execute_run(br_brain *brain);
 // br__execute_free cancels webhooks under way.

@@ -23,7 +23,7 @@ static bool
 is_busy(const br_brain *brain)
 {
     return !brain->doors_open || brain->commit_stalled || brain->stopping ||
-           brain->next_playbooks != NULL || brain->execute_count > 0 ||
+           brain->next_playbooks != NULL || brain->execute.count > 0 ||
            br_pending_count(brain->pending) > 0 || br__intake_waiting(brain) ||
            rt_journal_pending(brain->journal) > 0 || br__control_waits(brain);
 }

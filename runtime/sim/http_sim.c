@@ -178,7 +178,8 @@ rt_http_send(rt_http *http, const rt_http_request *request, rt_on_response on_re
     http->transfers = t;
     http->inflight++;
     sim__trace('o', request->url, request->body);
-    t->event = sim__at(http->loop, sim__arrival_us(&last_us), false, reach_server, t);
+    // not on the sender's loop: what has left arrives whether the sender stands still or not
+    t->event = sim__at(NULL, sim__arrival_us(&last_us), false, reach_server, t);
     return RT_OK;
 }
 

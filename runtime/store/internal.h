@@ -19,16 +19,15 @@ typedef struct rt__row {
     uint32_t dirty_at;  // index in the dirty list + 1; 0 = clean
     uint32_t cut_id;    // the cut that last took it; 0 = never saved
     uint32_t hash;
-    uint32_t crc; // of what that cut saved
+    uint32_t crc;   // of what that cut saved
+    uint32_t index; // its place in the table's array
     uint8_t key_len;
     uint8_t key[];
 } rt__row;
 
-// A place of a table's index.
-typedef struct rt__slot {
-    uint32_t hash;
-    uint32_t ref; // row index + 1; 0 = empty
-} rt__slot;
+// A place of a table's index: the address of a row, with 16 bits of its hash above; 0 = empty. So a
+// look-up goes from the index straight to the row.
+typedef uint64_t rt__slot;
 
 struct rt_table {
     uint32_t magic;

@@ -8,9 +8,10 @@
 
 // Design notes.
 // A row is one block: header, key, value at the next multiple of 8. A table holds its rows in an
-// array in insertion order; a row's index there is its name everywhere else (slots, dirty list,
-// undo log), so that a row may move when it grows. The index is open-addressed with linear probing
-// and backward-shift deletion; each slot carries 32 hash bits, so a probe rarely touches a wrong
+// array in insertion order; a row's index there is its name everywhere else (dirty list, undo log),
+// so that a row may move when it grows. The index is open-addressed with linear probing and
+// backward-shift deletion; each slot carries the row's address, because a step over the array would
+// be one more cache miss for each look-up, and 16 hash bits, so that a probe rarely touches a wrong
 // row. The hash seed is the table's address: nobody outside can aim at collisions, and nothing ever
 // walks by slot.
 //
@@ -23,6 +24,7 @@
 
 #define TABLE_MAGIC 0x7ab1e000u
 #define ROWS_MIN 12 // three quarters of the smallest index
+#define ADDRESS_BITS 48
 
 // --- rows -----------------------------------------------------------------------------------
 
@@ -66,6 +68,105 @@ new_row(rt_table *table, rt_bytes key, uint32_t hash, size_t size)
     return r;
 }
 
+// --- index ----------------------------------------------------------------------------------
+
+static uint64_t
+tag_of(uint32_t hash)
+{
+    return hash >> 16; // the lower ones say where the slot is
+}
+
+static rt__slot
+slot_of(const rt__row *r)
+{
+    uint64_t address = (uint64_t)(uintptr_t)r;
+
+    RT_ASSERT(address >> ADDRESS_BITS == 0);
+    return tag_of(r->hash) << ADDRESS_BITS | address;
+}
+
+// The row of a slot; NULL when that is empty.
+static rt__row *
+slot_row(rt__slot slot)
+{
+    return (rt__row *)(uintptr_t)(slot & ((UINT64_C(1) << ADDRESS_BITS) - 1));
+}
+
+static uint32_t
+hash_key(const rt_table *table, rt_bytes key)
+{
+    return (uint32_t)rt_hash64(key, table->seed);
+}
+
+// The slot that holds the key, or the empty one where it would go.
+static uint32_t
+find_slot(const rt_table *table, rt_bytes key, uint32_t hash)
+{
+    uint32_t at = hash & table->slot_mask;
+
+    for (;;) {
+        rt__slot slot = table->slots[at];
+
+        if (slot == 0) {
+            return at;
+        }
+        if (slot >> ADDRESS_BITS == tag_of(hash)) {
+            const rt__row *r = slot_row(slot);
+
+            if (r->key_len == key.len && memcmp(r->key, key.ptr, key.len) == 0) {
+                return at;
+            }
+        }
+        at = (at + 1) & table->slot_mask;
+    }
+}
+
+static void
+fill_slot(rt_table *table, const rt__row *r)
+{
+    uint32_t at = r->hash & table->slot_mask;
+
+    while (table->slots[at] != 0) {
+        at = (at + 1) & table->slot_mask;
+    }
+    table->slots[at] = slot_of(r);
+}
+
+// Empties a slot and moves those behind it that would not be found any more.
+static void
+empty_slot(rt_table *table, uint32_t hole)
+{
+    uint32_t at = hole;
+
+    for (;;) {
+        uint32_t home = 0;
+
+        at = (at + 1) & table->slot_mask;
+        if (table->slots[at] == 0) {
+            break;
+        }
+        home = slot_row(table->slots[at])->hash & table->slot_mask;
+        if (((at - home) & table->slot_mask) >= ((at - hole) & table->slot_mask)) {
+            table->slots[hole] = table->slots[at];
+            hole = at;
+        }
+    }
+    table->slots[hole] = 0;
+}
+
+static void
+rebuild_slots(rt_table *table, uint32_t slot_count)
+{
+    rt_free(table->slots);
+    table->slots = rt_new_array(rt__slot, slot_count);
+    table->slot_mask = slot_count - 1;
+    for (uint32_t i = 0; i < table->row_count; i++) {
+        if (table->rows[i] != NULL) {
+            fill_slot(table, table->rows[i]);
+        }
+    }
+}
+
 // Gives row `index` another size, keeping what fits and zeroing the rest. When the row has to move,
 // its old block is left to the caller, who may still read from it; otherwise the result is NULL.
 static rt__row *
@@ -88,85 +189,9 @@ resize_row(rt_table *table, uint32_t index, size_t size)
     grown->value_len = (uint32_t)size;
     grown->value_cap = (uint32_t)cap;
     table->bytes += cap - r->value_cap;
+    table->slots[find_slot(table, (rt_bytes){r->key, r->key_len}, r->hash)] = slot_of(grown);
     table->rows[index] = grown;
     return r;
-}
-
-// --- index ----------------------------------------------------------------------------------
-
-static uint32_t
-hash_key(const rt_table *table, rt_bytes key)
-{
-    return (uint32_t)rt_hash64(key, table->seed);
-}
-
-// The slot that holds the key, or the empty one where it would go.
-static uint32_t
-find_slot(const rt_table *table, rt_bytes key, uint32_t hash)
-{
-    uint32_t at = hash & table->slot_mask;
-
-    for (;;) {
-        const rt__slot *s = &table->slots[at];
-
-        if (s->ref == 0) {
-            return at;
-        }
-        if (s->hash == hash) {
-            const rt__row *r = table->rows[s->ref - 1];
-
-            if (r->key_len == key.len && memcmp(r->key, key.ptr, key.len) == 0) {
-                return at;
-            }
-        }
-        at = (at + 1) & table->slot_mask;
-    }
-}
-
-static void
-fill_slot(rt_table *table, uint32_t hash, uint32_t index)
-{
-    uint32_t at = hash & table->slot_mask;
-
-    while (table->slots[at].ref != 0) {
-        at = (at + 1) & table->slot_mask;
-    }
-    table->slots[at] = (rt__slot){hash, index + 1};
-}
-
-// Empties a slot and moves those behind it that would not be found any more.
-static void
-empty_slot(rt_table *table, uint32_t hole)
-{
-    uint32_t at = hole;
-
-    for (;;) {
-        uint32_t home = 0;
-
-        at = (at + 1) & table->slot_mask;
-        if (table->slots[at].ref == 0) {
-            break;
-        }
-        home = table->slots[at].hash & table->slot_mask;
-        if (((at - home) & table->slot_mask) >= ((at - hole) & table->slot_mask)) {
-            table->slots[hole] = table->slots[at];
-            hole = at;
-        }
-    }
-    table->slots[hole] = (rt__slot){0, 0};
-}
-
-static void
-rebuild_slots(rt_table *table, uint32_t slot_count)
-{
-    rt_free(table->slots);
-    table->slots = rt_new_array(rt__slot, slot_count);
-    table->slot_mask = slot_count - 1;
-    for (uint32_t i = 0; i < table->row_count; i++) {
-        if (table->rows[i] != NULL) {
-            fill_slot(table, table->rows[i]->hash, i);
-        }
-    }
 }
 
 // Rows, holes included, fill at most three quarters of the slots, so probes stay short.
@@ -193,6 +218,7 @@ squeeze(rt_table *table)
                 table->dirty[r->dirty_at - 1] = to;
             }
             table->rows[to] = r;
+            r->index = to;
             to++;
         }
     }
@@ -236,11 +262,9 @@ reserve_row(rt_table *table)
 
 // --- dirty and deleted rows --------------------------------------------------------------------
 
-void
-rt__table_mark(rt_table *table, uint32_t index)
+static void
+mark(rt_table *table, rt__row *r)
 {
-    rt__row *r = table->rows[index];
-
     if (RT_LIKELY(r->dirty_at != 0)) {
         return;
     }
@@ -248,9 +272,15 @@ rt__table_mark(rt_table *table, uint32_t index)
         table->dirty_cap = table->dirty_cap > 0 ? table->dirty_cap * 2 : 64;
         table->dirty = rt_realloc(table->dirty, table->dirty_cap * sizeof(uint32_t));
     }
-    table->dirty[table->dirty_count] = index;
+    table->dirty[table->dirty_count] = r->index;
     table->dirty_count++;
     r->dirty_at = table->dirty_count;
+}
+
+void
+rt__table_mark(rt_table *table, uint32_t index)
+{
+    mark(table, table->rows[index]);
 }
 
 static void
@@ -307,10 +337,9 @@ add_undo(rt_store *store, rt__undo_kind kind, rt_table *table, uint32_t index)
 
 // Logs a row's value before its first change inside the savepoint.
 static void
-log_value(rt_table *table, uint32_t index)
+log_value(rt_table *table, rt__row *r)
 {
     rt_store *store = table->store;
-    rt__row *r = table->rows[index];
     rt__undo *u = NULL;
 
     if (!store->in_savepoint || r->savepoint == store->savepoint) {
@@ -321,7 +350,7 @@ log_value(rt_table *table, uint32_t index)
         store->old_cap = RT_MAX(store->old_cap * 2, store->old_len + r->value_len + 4096);
         store->old_bytes = rt_realloc(store->old_bytes, store->old_cap);
     }
-    u = add_undo(store, RT__UNDO_CHANGED, table, index);
+    u = add_undo(store, RT__UNDO_CHANGED, table, r->index);
     u->old_at = store->old_len;
     u->old_len = r->value_len;
     if (r->value_len > 0) {
@@ -372,7 +401,8 @@ undo_deleted(rt_store *store, const rt__undo *u)
     rt_table *table = u->table;
 
     table->rows[u->index] = u->deleted;
-    fill_slot(table, u->deleted->hash, u->index);
+    u->deleted->index = u->index;
+    fill_slot(table, u->deleted);
     table->live_count++;
     table->bytes += row_bytes(u->deleted);
     table->saved_digest += u->deleted->cut_id != 0 ? rt__digest(u->deleted->crc) : 0;
@@ -443,15 +473,13 @@ rt_store_release(rt_store *store)
 bool
 rt_table_get(const rt_table *table, rt_bytes key, rt_bytes *ret_value)
 {
-    uint32_t ref = 0;
     const rt__row *r = NULL;
 
     RT_CHECK(table, TABLE_MAGIC);
-    ref = table->slots[find_slot(table, key, hash_key(table, key))].ref;
-    if (ref == 0) {
+    r = slot_row(table->slots[find_slot(table, key, hash_key(table, key))]);
+    if (r == NULL) {
         return false;
     }
-    r = table->rows[ref - 1];
     *ret_value = (rt_bytes){rt__row_value_const(r), r->value_len};
     return true;
 }
@@ -467,11 +495,12 @@ add_row(rt_table *table, rt_bytes key, uint32_t hash, size_t size)
     reserve_row(table);
     index = table->row_count;
     r = new_row(table, key, hash, size);
+    r->index = index;
     table->rows[index] = r;
     table->row_count++;
     table->live_count++;
     table->bytes += row_bytes(r);
-    fill_slot(table, hash, index);
+    fill_slot(table, r);
     if (table->store->in_savepoint) {
         r->savepoint = table->store->savepoint;
         (void)add_undo(table->store, RT__UNDO_MADE, table, index);
@@ -483,27 +512,26 @@ void *
 rt_table_edit(rt_table *table, rt_bytes key, size_t size, bool *ret_created)
 {
     uint32_t hash = 0;
-    uint32_t ref = 0;
+    uint32_t index = 0;
     rt__row *r = NULL;
 
     RT_CHECK(table, TABLE_MAGIC);
     RT_ASSERT(size <= RT_STORE_VALUE_MAX);
     hash = hash_key(table, key);
-    ref = table->slots[find_slot(table, key, hash)].ref;
-    if (ref == 0) {
-        ref = add_row(table, key, hash, size) + 1;
-        r = table->rows[ref - 1];
-        *ret_created = true;
+    r = slot_row(table->slots[find_slot(table, key, hash)]);
+    *ret_created = r == NULL;
+    if (r == NULL) {
+        index = add_row(table, key, hash, size);
+        r = table->rows[index];
     } else {
-        log_value(table, ref - 1);
-        r = table->rows[ref - 1];
+        index = r->index;
+        log_value(table, r);
         if (r->value_len != size) {
-            rt_free(resize_row(table, ref - 1, size));
-            r = table->rows[ref - 1];
+            rt_free(resize_row(table, index, size));
+            r = table->rows[index];
         }
-        *ret_created = false;
     }
-    rt__table_mark(table, ref - 1);
+    mark(table, r);
     return rt__row_value(r);
 }
 
@@ -511,51 +539,51 @@ void
 rt_table_put(rt_table *table, rt_bytes key, rt_bytes value)
 {
     uint32_t hash = 0;
-    uint32_t ref = 0;
     uint32_t index = 0;
+    rt__row *r = NULL;
     rt__row *moved = NULL; // freed last: `value` may be a view of this very row
 
     RT_CHECK(table, TABLE_MAGIC);
     RT_ASSERT(value.len <= RT_STORE_VALUE_MAX);
     hash = hash_key(table, key);
-    ref = table->slots[find_slot(table, key, hash)].ref;
-    if (ref == 0) {
+    r = slot_row(table->slots[find_slot(table, key, hash)]);
+    if (r == NULL) {
         index = add_row(table, key, hash, value.len);
     } else {
-        index = ref - 1;
-        log_value(table, index);
-        if (table->rows[index]->value_len != value.len) {
+        index = r->index;
+        log_value(table, r);
+        if (r->value_len != value.len) {
             moved = resize_row(table, index, value.len);
         }
     }
+    r = table->rows[index];
     if (value.len > 0) {
-        memmove(rt__row_value(table->rows[index]), value.ptr, value.len);
+        memmove(rt__row_value(r), value.ptr, value.len);
     }
     rt_free(moved);
-    rt__table_mark(table, index);
+    mark(table, r);
 }
 
 bool
 rt_table_del(rt_table *table, rt_bytes key)
 {
     rt_store *store = NULL;
-    uint32_t ref = 0;
     rt__row *r = NULL;
     bool has_grave = false;
 
     RT_CHECK(table, TABLE_MAGIC);
     store = table->store;
-    ref = table->slots[find_slot(table, key, hash_key(table, key))].ref;
-    if (ref == 0) {
+    r = slot_row(table->slots[find_slot(table, key, hash_key(table, key))]);
+    if (r == NULL) {
         return false;
     }
-    r = unlink_row(table, ref - 1);
+    r = unlink_row(table, r->index);
     has_grave = r->cut_id != 0 && store->kv != NULL;
     if (has_grave) {
         bury(table, r);
     }
     if (store->in_savepoint) {
-        rt__undo *u = add_undo(store, RT__UNDO_DELETED, table, ref - 1);
+        rt__undo *u = add_undo(store, RT__UNDO_DELETED, table, r->index);
 
         u->deleted = r;
         u->has_grave = has_grave;
@@ -577,11 +605,9 @@ static bool
 next_slot(const rt_table *table, size_t *cursor, rt_bytes *ret_key, rt_bytes *ret_value)
 {
     while (*cursor <= table->slot_mask) {
-        uint32_t ref = table->slots[(*cursor)++].ref;
+        const rt__row *r = slot_row(table->slots[(*cursor)++]);
 
-        if (ref != 0) {
-            const rt__row *r = table->rows[ref - 1];
-
+        if (r != NULL) {
             *ret_key = (rt_bytes){r->key, r->key_len};
             *ret_value = (rt_bytes){rt__row_value_const(r), r->value_len};
             return true;
@@ -703,6 +729,9 @@ void
 rt__table_loaded(rt_table *table)
 {
     sort_rows(table->rows, table->row_count);
+    for (uint32_t i = 0; i < table->row_count; i++) {
+        table->rows[i]->index = i;
+    }
     rebuild_slots(table, table->slot_mask + 1);
     table->next_ordinal = 0;
     if (table->row_count > 0) {

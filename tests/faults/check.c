@@ -233,7 +233,7 @@ is_at_rest(const br_brain *brain)
     return brain->doors_open && brain->next_playbooks == NULL && host->up && host->live &&
            host->fed >= committed && host->awaiting <= host->answered &&
            br_pending_count(brain->pending) == 0 &&
-           brain->execute_count == 0 && rt_journal_pending(brain->journal) == 0;
+           br__execute_waiting(brain) == 0 && rt_journal_pending(brain->journal) == 0;
 }
 
 static void

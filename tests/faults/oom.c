@@ -204,7 +204,7 @@ is_at_rest(const life *l)
     const br_host_link *link = &brain->hosts[0];
 
     return br_brain_ready(brain) && br_pending_count(brain->pending) == 0 &&
-           br_outbox_count(brain->state->outbox) == 0 && brain->execute_count == 0 &&
+           br_outbox_count(brain->state->outbox) == 0 && br__execute_waiting(brain) == 0 &&
            rt_journal_pending(brain->journal) == 0 && !br__intake_waiting(brain) &&
            brain->next_playbooks == NULL && br__hosts_caught_up(brain) &&
            link->batch_count == 0 && link->answered >= link->awaiting;

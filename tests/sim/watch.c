@@ -26,7 +26,7 @@ watch_bounds(world *w)
 
     bound(w, "undecided events", br_pending_count(brain->pending), BR_PENDING_MAX);
     bound(w, "intents without an outcome", br_outbox_count(brain->state->outbox), BR_OUTBOX_MAX);
-    bound(w, "actions queued", brain->execute_count, BR_OUTBOX_MAX);
+    bound(w, "actions queued", br__execute_waiting(brain), BR_OUTBOX_MAX);
     bound(w, "bytes of the group in the making", rt_journal_pending_bytes(brain->journal),
           RT_MIN((uint64_t)RT_JOURNAL_GROUP_BYTES_MAX, brain->config.segment_bytes));
     bound(w, "records of a life", rt_journal_committed(brain->journal), RECORDS_MAX);

@@ -262,7 +262,7 @@ at_rest(const world *w)
     const br_brain *brain = w->brain;
 
     return brain != NULL && br_brain_ready(brain) && br_pending_count(brain->pending) == 0 &&
-           br_outbox_count(brain->state->outbox) == 0 && brain->execute_count == 0 &&
+           br_outbox_count(brain->state->outbox) == 0 && br__execute_waiting(brain) == 0 &&
            rt_journal_pending(brain->journal) == 0 && !br__intake_waiting(brain) &&
            brain->next_playbooks == NULL && hosts_at_rest(w) &&
            !br_gate_halted(brain->state->gate);
@@ -281,7 +281,7 @@ say_restless(world *w)
                    "no rest: ready=%d undecided=%zu outbox=%zu queued=%u records=%llu waiting=%d "
                    "hosts=%d halted=%d",
                    br_brain_ready(brain), br_pending_count(brain->pending),
-                   br_outbox_count(brain->state->outbox), brain->execute_count,
+                   br_outbox_count(brain->state->outbox), br__execute_waiting(brain),
                    (unsigned long long)rt_journal_pending(brain->journal),
                    br__intake_waiting(brain), br__hosts_caught_up(brain),
                    br_gate_halted(brain->state->gate));
