@@ -11,9 +11,10 @@
 
 #define INBOX_MAGIC 0x494e4258u
 #define PARCEL_MAGIC 0x5041524cu
-// Instead of a length: the item is a peer that came or went.
+// Instead of a length: the item is a peer that came, that went, or that did both unseen.
 #define PEER_UP SIZE_MAX
 #define PEER_DOWN (SIZE_MAX - 1)
+#define PEER_UNSEEN (SIZE_MAX - 2)
 
 struct rt_parcel {
     uint32_t magic;
@@ -45,7 +46,7 @@ struct rt__inbox {
 static bool
 is_message(const rt__msg *msg)
 {
-    return msg->len < PEER_DOWN;
+    return msg->len < PEER_UNSEEN;
 }
 
 static void
@@ -83,19 +84,26 @@ void
 rt__inbox_peer(rt__inbox *inbox, uint64_t pipe, bool up)
 {
     rt__msg *item = rt_new(rt__msg);
+    rt__msg *last = NULL;
 
     RT_CHECK(inbox, INBOX_MAGIC);
     item->len = up ? PEER_UP : PEER_DOWN;
     item->pipe = pipe;
     pthread_mutex_lock(&inbox->bell.lock);
-    if (!up && inbox->last != NULL && inbox->last->len == PEER_UP && inbox->last->pipe == pipe) {
-        // it came and went unseen; so a peer that does nothing else fills no list
-        inbox->last->len = PEER_DOWN;
-        rt_free(item);
+    last = inbox->last;
+    // peers that come, say nothing and go again have one item between them, so that they fill no
+    // list however long the loop is busy
+    if (!up && last != NULL && last->len == PEER_UP && last->pipe == pipe) {
+        last->len = PEER_UNSEEN;
+    } else if (up && last != NULL && last->len == PEER_UNSEEN) {
+        last->len = PEER_UP;
+        last->pipe = pipe;
     } else {
         append(inbox, item);
+        item = NULL;
     }
     pthread_mutex_unlock(&inbox->bell.lock);
+    rt_free(item);
 }
 
 void
@@ -121,7 +129,7 @@ take_waiting(rt__inbox *inbox)
 }
 
 static void
-hand_out(rt__inbox *inbox, rt__msg *msg)
+give_parcel(rt__inbox *inbox, rt__msg *msg)
 {
     rt_parcel *parcel = inbox->free_parcels;
     rt_bytes body = {msg->bytes, msg->len};
@@ -134,30 +142,35 @@ hand_out(rt__inbox *inbox, rt__msg *msg)
 }
 
 static void
+hand_out(rt__inbox *inbox)
+{
+    while (!inbox->paused && inbox->taken != NULL) {
+        rt__msg *msg = inbox->taken;
+
+        inbox->taken = msg->next;
+        if (is_message(msg)) {
+            give_parcel(inbox, msg);
+            continue;
+        }
+        if (inbox->events.on_peer != NULL && msg->len != PEER_UNSEEN) {
+            inbox->events.on_peer(inbox->events.user, msg->pipe, msg->len == PEER_UP);
+        }
+        rt_free(msg);
+    }
+}
+
+// What is left from before a pause, and what waits now; what comes meanwhile rings again, so that
+// a flood does not keep the loop from everything else.
+static void
 on_ring(void *user)
 {
     rt__inbox *inbox = user;
 
     RT_CHECK(inbox, INBOX_MAGIC);
-    while (!inbox->paused) {
-        rt__msg *msg = NULL;
-
-        if (inbox->taken == NULL) {
-            take_waiting(inbox);
-            if (inbox->taken == NULL) {
-                return;
-            }
-        }
-        msg = inbox->taken;
-        inbox->taken = msg->next;
-        if (is_message(msg)) {
-            hand_out(inbox, msg);
-            continue;
-        }
-        if (inbox->events.on_peer != NULL) {
-            inbox->events.on_peer(inbox->events.user, msg->pipe, msg->len == PEER_UP);
-        }
-        rt_free(msg);
+    hand_out(inbox);
+    if (!inbox->paused) {
+        take_waiting(inbox);
+        hand_out(inbox);
     }
 }
 

@@ -184,27 +184,31 @@ take_ready(rt_rep *rep)
 }
 
 static void
+hand_out(rt_rep *rep)
+{
+    while (!rep->paused && rep->taken != NULL) {
+        rt_request *request = rep->taken;
+        rt_bytes body = {request->msg->bytes + request->hops_len,
+                         request->msg->len - request->hops_len};
+
+        rep->taken = request->next;
+        request->state = OUT;
+        rep->on_request(rep->user, request, body);
+    }
+}
+
+// What is left from before a pause, and what is ready now; what comes meanwhile rings again, so
+// that requests which are answered at once do not keep the loop from everything else.
+static void
 on_ring(void *user)
 {
     rt_rep *rep = user;
 
     RT_CHECK(rep, REP_MAGIC);
-    while (!rep->paused) {
-        rt_request *request = NULL;
-        rt_bytes body = {0};
-
-        if (rep->taken == NULL) {
-            take_ready(rep);
-            if (rep->taken == NULL) {
-                return;
-            }
-        }
-        request = rep->taken;
-        rep->taken = request->next;
-        request->state = OUT;
-        body.ptr = request->msg->bytes + request->hops_len;
-        body.len = request->msg->len - request->hops_len;
-        rep->on_request(rep->user, request, body);
+    hand_out(rep);
+    if (!rep->paused) {
+        take_ready(rep);
+        hand_out(rep);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include <nng/nng.h>
 #include <nng/protocol/pipeline0/push.h>
+#include <sys/resource.h>
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/arena.h"
@@ -579,6 +580,106 @@ test_rep_takes_turns_between_connections(void **state)
     rt_free(bytes);
 }
 
+typedef struct slow_host {
+    host host;
+    rt_rep *rep;
+    rt_timer *timer;
+    atomic_uint ticks;
+    atomic_uint requests;
+} slow_host;
+
+static void
+on_slow_request(void *user, rt_request *request, rt_bytes body)
+{
+    slow_host *s = user;
+    int64_t began_us = rt_clock_mono_us();
+
+    while (rt_clock_mono_us() - began_us < 500) {
+    }
+    atomic_fetch_add(&s->requests, 1);
+    rt_request_reply(request, body);
+}
+
+static void
+on_tick(void *user)
+{
+    slow_host *s = user;
+
+    atomic_fetch_add(&s->ticks, 1);
+}
+
+// Requests that are answered at once, as refused ones are, make room for others at once. With a
+// pool of sixteen, sixteen are ready whenever the loop looks again.
+static void
+test_rep_flood_leaves_the_loop_its_timers(void **state)
+{
+    rt_net_limits sixteen = {MESSAGE_BYTES_MAX, 16, 16};
+    slow_host *s = rt_new(slow_host);
+    uint8_t *bytes = rt_alloc(1000 * 12);
+    size_t len = 0;
+    char url[URL_MAX];
+    uint16_t port = tcp_url(url);
+    int fd = -1;
+
+    (void)state;
+    for (uint32_t i = 0; i < 1000; i++) {
+        len += write_request(bytes + len, i, 0);
+    }
+    host_init(&s->host);
+    s->timer = rt_timer_new(s->host.loop, on_tick, s);
+    rt_timer_start(s->timer, 1, 1);
+    CHECK_OK(rt_rep_listen(s->host.loop, url, sixteen, on_slow_request, s, &s->rep));
+    host_start(&s->host);
+    fd = req_connect(port);
+    assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+    wait_until(&s->requests, 1000);
+
+    CHECK_TRUE(atomic_load(&s->ticks) >= 1000 / 32); // one for each sixteen, or two
+    reset(fd);
+    host_stop(&s->host);
+    keep(s);
+    rt_free(bytes);
+}
+
+// While there are no descriptors those that connect wait, and those that are there are served.
+static void
+test_rep_without_descriptors_serves_who_is_there_and_the_others_later(void **state)
+{
+    struct rlimit few = {0};
+    struct rlimit before = {0};
+    uint8_t bytes[16];
+    uint8_t reply[16];
+    char url[URL_MAX];
+    uint16_t port = tcp_url(url);
+    rep_host *r = rep_start(url, limits, false);
+    int there = req_connect(port);
+    int later = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in addr = {.sin_family = AF_INET,
+                               .sin_port = htons(port),
+                               .sin_addr = {htonl(INADDR_LOOPBACK)}};
+
+    (void)state;
+    assert_int_equal(write_request(bytes, 7, 4), sizeof(bytes));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max; // and 0 of them: no new one for anybody
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(connect(later, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    assert_int_equal(send(later, req_hello, sizeof(req_hello), MSG_NOSIGNAL), 8);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(send(there, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
+        assert_int_equal(recv(there, reply, sizeof(reply), MSG_WAITALL), sizeof(reply));
+        (void)poll(NULL, 0, 2);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+
+    assert_int_equal(recv(later, reply, 8, MSG_WAITALL), 8); // the door's half of the handshake
+    assert_int_equal(send(later, bytes, sizeof(bytes), MSG_NOSIGNAL), sizeof(bytes));
+    assert_int_equal(recv(later, reply, sizeof(reply), MSG_WAITALL), sizeof(reply));
+    (void)close(there);
+    (void)close(later);
+    rep_stop(r);
+}
+
 static void
 test_client_hears_at_once_that_nobody_listens(void **state)
 {
@@ -785,6 +886,8 @@ main(void)
         cmocka_unit_test(test_rep_counts_what_it_hangs_up_on),
         cmocka_unit_test(test_rep_peers_that_never_shake_hands_do_not_lock_out_others),
         cmocka_unit_test(test_rep_takes_turns_between_connections),
+        cmocka_unit_test(test_rep_flood_leaves_the_loop_its_timers),
+        cmocka_unit_test(test_rep_without_descriptors_serves_who_is_there_and_the_others_later),
         cmocka_unit_test(test_client_hears_at_once_that_nobody_listens),
         cmocka_unit_test(test_pull_flood_is_bounded_and_complete),
         cmocka_unit_test(test_pub_reaches_its_topic_only),

@@ -10,7 +10,11 @@
 // bound on connections in the handshake, and tells nobody what it refuses.
 //
 // Bounds: connections_max that have shaken hands; SHAKING_MAX more that have not, of which the
-// oldest goes when there is one too many; SHAKE_MS for a handshake.
+// oldest goes when there is one too many; ten seconds for a handshake.
+//
+// Connections are accepted here and not by libuv: 1.44 accepts until there are none left, so that a
+// flood of them keeps everybody else waiting, and without descriptors it hangs up on all that wait,
+// or, when another thread takes the one it keeps for that, tries again and again for ever.
 #include "runtime/real/sp.h"
 
 #include <errno.h>
@@ -30,6 +34,8 @@
 #define SP_MAGIC 0x53502020u
 #define BACKLOG 512
 #define SHAKING_MAX 64u
+#define ACCEPTS_MAX 16      // at a time
+#define ACCEPT_PAUSE_MS 100 // without descriptors or memory; those that connect wait meanwhile
 #define WATCH_EVERY_MS 250
 #define DESCRIPTORS_MAX 65536u
 
@@ -44,7 +50,8 @@ static struct sockets {
     bool watching;
     rt__sp *all;   // I/O thread
     rt__sp *added; // guarded by the lock
-    rt__sp *woken; // guarded by the lock
+    rt__sp *woken; // guarded by the lock, as is the next one
+    rt__sp *woken_last;
     uint8_t *scratch;
 } sockets = {.once = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -98,15 +105,10 @@ on_watch(void *user)
 }
 
 static void
-on_connection(uv_stream_t *listener, int status)
+greet(rt__sp *sp, int fd)
 {
-    rt__sp *sp = listener->data;
     rt__sp_conn *conn = NULL;
 
-    RT_CHECK(sp, SP_MAGIC);
-    if (status < 0) {
-        return; // out of descriptors: libuv goes on accepting when there are some
-    }
     if (sp->shaking_count >= SHAKING_MAX) {
         rt__sp_lock();
         sp->stats.handshakes_failed++;
@@ -115,11 +117,44 @@ on_connection(uv_stream_t *listener, int status)
     }
     conn = rt__sp_conn_new(sp);
     RT_ASSERT(conn != NULL); // a place for each that may be open, and for each that shakes hands
-    if (uv_accept(listener, (uv_stream_t *)rt__sp_conn_tcp(conn)) != 0) {
+    if (uv_tcp_open(rt__sp_conn_tcp(conn), fd) != 0) {
+        (void)close(fd); // nothing was written
         rt__sp_conn_close(conn);
         return;
     }
     rt__sp_conn_begin(conn);
+}
+
+static void
+on_connections(uv_poll_t *listener, int status, int events)
+{
+    rt__sp *sp = listener->data;
+
+    RT_CHECK(sp, SP_MAGIC);
+    (void)status; // whatever it is, accept4 says it again
+    (void)events;
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        int fd = accept4(sp->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            greet(sp, fd);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            (void)uv_poll_stop(listener); // always 0
+            rt_timer_start(sp->again, ACCEPT_PAUSE_MS, 0);
+            return;
+        }
+    }
+}
+
+static void
+on_accept_again(void *user)
+{
+    rt__sp *sp = user;
+    int rc = uv_poll_start(sp->listener, UV_READABLE, on_connections);
+
+    RT__SURE(rc, UV_ENOMEM, "libuv");
 }
 
 static void
@@ -152,7 +187,7 @@ void
 rt__sp_closed(rt__sp *sp)
 {
     if (sp->dials) {
-        rt_timer_start(sp->redial, sp->redial_ms, 0);
+        rt_timer_start(sp->again, sp->redial_ms, 0);
         sp->redial_ms = RT_MIN(sp->redial_ms * 2, RT__NET_RECONNECT_MAX_MS);
     }
 }
@@ -167,21 +202,20 @@ begin(rt__sp *sp)
     sockets.all = sp;
     if (sp->dials) {
         sp->connect = rt_new(uv_connect_t);
-        sp->redial = rt_timer_new(sockets.loop, on_redial, sp);
+        sp->again = rt_timer_new(sockets.loop, on_redial, sp);
         on_redial(sp);
         return;
     }
-    sp->listener = rt_new(uv_tcp_t);
-    rc = uv_tcp_init(rt__sp_loop(), sp->listener);
+    sp->again = rt_timer_new(sockets.loop, on_accept_again, sp);
+    sp->listener = rt_new(uv_poll_t);
+    rc = uv_poll_init(rt__sp_loop(), sp->listener, sp->listen_fd);
     RT__SURE(rc, UV_ENOMEM, "libuv");
     sp->listener->data = sp;
-    rc = uv_tcp_open(sp->listener, sp->listen_fd);
-    RT__SURE(rc, UV_ENOMEM, "libuv");
-    rc = uv_listen((uv_stream_t *)sp->listener, BACKLOG, on_connection);
-    RT__SURE(rc, UV_ENOMEM, "libuv"); // it listens already
+    on_accept_again(sp);
 }
 
-// One end that was woken; NULL when there is none. It may be woken again from here on.
+// The end that was woken first; NULL when there is none. It may be woken again from here on, and is
+// then the last.
 static rt__sp *
 take_woken(void)
 {
@@ -191,6 +225,7 @@ take_woken(void)
     sp = sockets.woken;
     if (sp != NULL) {
         sockets.woken = sp->next_woken;
+        sockets.woken_last = sockets.woken == NULL ? NULL : sockets.woken_last;
         sp->woken = false;
     }
     rt__sp_unlock();
@@ -367,8 +402,13 @@ rt__sp_wake(rt__sp *sp)
     first = !sp->woken;
     if (first) {
         sp->woken = true;
-        sp->next_woken = sockets.woken;
-        sockets.woken = sp;
+        sp->next_woken = NULL;
+        if (sockets.woken_last != NULL) {
+            sockets.woken_last->next_woken = sp;
+        } else {
+            sockets.woken = sp;
+        }
+        sockets.woken_last = sp;
     }
     rt__sp_unlock();
     if (first) {

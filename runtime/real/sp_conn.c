@@ -44,6 +44,7 @@ struct rt__sp_conn {
     rt__msg *refused; // by on_message: the connection is parked
     rt__sp_conn *next_parked;
     uint8_t *stash; // read behind a refused message
+    size_t stash_at; // those before are taken
     size_t stash_len;
     // out
     rt__sp_buf **ring;
@@ -467,14 +468,27 @@ park(rt__sp_conn *conn, rt__msg *msg)
 static void
 keep_rest(rt__sp_conn *conn, const uint8_t *bytes, size_t len)
 {
-    uint8_t *stash = len > 0 ? rt_alloc(len) : NULL;
-
-    if (len > 0) {
-        memcpy(stash, bytes, len);
-    }
-    rt_free(conn->stash); // `bytes` may be in there
-    conn->stash = stash;
+    RT_ASSERT(conn->stash == NULL);
+    conn->stash = len > 0 ? rt_alloc(len) : NULL;
+    conn->stash_at = 0;
     conn->stash_len = len;
+    if (len > 0) {
+        memcpy(conn->stash, bytes, len);
+    }
+}
+
+// Notes that all but the last `len` bytes of what was kept are taken. They stay where they are:
+// messages may be tiny, and then moving the rest for each would take longer than they do.
+static void
+keep_last(rt__sp_conn *conn, size_t len)
+{
+    conn->stash_at = conn->stash_len - len;
+    if (len == 0) {
+        rt_free(conn->stash);
+        conn->stash = NULL;
+        conn->stash_at = 0;
+        conn->stash_len = 0;
+    }
 }
 
 // Begins a message, its header being complete.
@@ -555,8 +569,8 @@ rt__sp_resume(rt__sp *sp)
     while (sp->parked_first != NULL) {
         rt__sp_conn *conn = sp->parked_first;
         rt__msg *msg = conn->refused;
-        const uint8_t *bytes = conn->stash;
-        size_t len = conn->stash_len;
+        const uint8_t *bytes = conn->stash != NULL ? conn->stash + conn->stash_at : NULL;
+        size_t len = conn->stash_len - conn->stash_at;
 
         if (!sp->ops->on_message(sp->user, conn, msg)) {
             return;
@@ -571,7 +585,7 @@ rt__sp_resume(rt__sp *sp)
             park(conn, msg); // its next one, behind those of the others
         }
         if (conn->state == OPEN) {
-            keep_rest(conn, bytes, len);
+            keep_last(conn, len);
             read_if_wanted(conn);
         }
     }

@@ -12,6 +12,7 @@
 struct uv_loop_s;
 struct uv_tcp_s;
 struct uv_connect_s;
+struct uv_poll_s;
 
 #define RT__SP_SCRATCH 65536u // read at a time
 
@@ -27,9 +28,9 @@ struct rt__sp {
     void *user;
     rt_net_limits limits;
     struct sockaddr_storage address;
-    struct uv_tcp_s *listener;
+    struct uv_poll_s *listener;
     int listen_fd;
-    rt_timer *redial; // of a dialling end
+    rt_timer *again; // dials, or accepts
     int64_t redial_ms;
     struct uv_connect_s *connect;
     bool dials;
