@@ -19,6 +19,7 @@ import unittest
 
 import mp
 
+PATIENCE = float(os.environ.get("CEREBRO_PATIENCE") or 1)  # how much longer than usual to wait
 SOURCE = os.environ.get("CEREBRO_SOURCE") or os.path.abspath(
     os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.path.abspath(os.environ.get("CEREBRO_BUILD") or os.path.join(SOURCE, "build"))
@@ -63,7 +64,7 @@ def free_ports(count):
 
 def wait_for(condition, seconds, what):
     """Waits until `condition()` is true; fails loudly when it does not become so."""
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < until:
         value = condition()
         if value:
@@ -199,7 +200,7 @@ class Brain:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise AssertionError("braind did not stop within %d s:\n%s" % (seconds, self.log()))
@@ -211,7 +212,7 @@ class Brain:
     def journal(self):
         """All records of its journal, oldest first; also while it runs."""
         done = subprocess.run([DUMP, os.path.join(self.data, "journal")] + self.packs,
-                              capture_output=True, timeout=120)
+                              capture_output=True, timeout=120 * PATIENCE)
         if done.returncode != 0:
             raise AssertionError("journal_dump: " + done.stderr.decode())
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -219,7 +220,7 @@ class Brain:
     def verify(self):
         """What brain-verify says about the stopped daemon's journal; its exit code is in `code`."""
         done = subprocess.run([VERIFY] + self.settings() + ["-o", "json"], capture_output=True,
-                              text=True, timeout=170)
+                              text=True, timeout=170 * PATIENCE)
         if not done.stdout:
             raise AssertionError("brain-verify: %d %s" % (done.returncode, done.stderr))
         answer = json.loads(done.stdout)
@@ -232,7 +233,7 @@ class Brain:
         for pack in self.packs:
             command += ["--pack", pack]
         done = subprocess.run(command + list(flags) + ["-o", "json"], capture_output=True, text=True,
-                              timeout=170)
+                              timeout=170 * PATIENCE)
         if not done.stdout:
             raise AssertionError("audit: %d %s" % (done.returncode, done.stderr))
         lines = done.stdout.splitlines()
@@ -271,7 +272,8 @@ class Brain:
     def replay(self, *args, **kw):
         """Runs brain-replay to its end against this daemon; what it wrote."""
         return subprocess.run([REPLAY] + list(args) + ["--url", self.ingest, "--quiet"],
-                              capture_output=True, text=True, timeout=kw.pop("timeout", 120), **kw)
+                              capture_output=True, text=True,
+                              timeout=kw.pop("timeout", 120) * PATIENCE, **kw)
 
 
 class Client:
@@ -281,7 +283,7 @@ class Client:
     ANSWER = b"\x00SP\x00\x00\x31\x00\x00"  # the other side is a REP socket
 
     def __init__(self, port, timeout=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout * PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.next_id = 1
         self.socket.sendall(self.GREETING)
@@ -340,7 +342,7 @@ class Client:
 def control(path, cmd, args):
     """One call of a control door: all frames of the answer."""
     s = socket.socket(socket.AF_UNIX)
-    s.settimeout(20)
+    s.settimeout(20 * PATIENCE)
     try:
         s.connect(path)
         body = mp.pack({"cmd": cmd, "args": args})

@@ -144,7 +144,8 @@ class OutsideAgentTest(harness.Case):
 
     def test_a_host_name_that_is_not_there_is_refused(self):
         done = subprocess.run([harness.AGENT, "--host", "nobody"] + self.brain.settings(),
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True,
+                              timeout=20 * harness.PATIENCE)
         self.assertEqual(done.returncode, 78)
         self.assertIn("nobody", done.stderr)
 
@@ -152,7 +153,8 @@ class OutsideAgentTest(harness.Case):
         lock = os.path.join(self.brain.data, "agents", "far", "LOCK")
         harness.wait_for(lambda: os.path.exists(lock) and os.path.getsize(lock) > 0, 20,
                          "the first process to take its lock")
-        done = subprocess.run(self.agents[0].args, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(self.agents[0].args, capture_output=True, text=True,
+                              timeout=20 * harness.PATIENCE)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(str(self.agents[0].process.pid), done.stderr)
         self.assertIsNone(self.agents[0].process.poll())

@@ -121,7 +121,7 @@ class ReloadTest(harness.Case):
             with open(self.delayed, "w") as f:
                 f.write(text)
             rounds += 1
-        out = stream.communicate(timeout=60)[0]
+        out = stream.communicate(timeout=60 * harness.PATIENCE)[0]
         self.assertEqual(stream.returncode, 0, out)
         self.brain.settle()
         self.assertEqual(self.brain.stop(), 0, self.brain.log())
