@@ -6,14 +6,10 @@
 #ifndef CEREBRO_RUNTIME_ACTOR_MAILBOX_H
 #define CEREBRO_RUNTIME_ACTOR_MAILBOX_H
 
+#include "runtime/actor/overflow.h"
 #include "runtime/journal/journal.h"
 
 #define RT_MAILBOX_COUNT_MAX (1u << 20)
-
-typedef enum rt_overflow {
-    RT_OVERFLOW_REFUSE,      // the new record is refused with RT_EFULL
-    RT_OVERFLOW_DROP_OLDEST, // the oldest ones make room, each reported to on_drop
-} rt_overflow;
 
 typedef struct rt_mailbox_config {
     uint32_t count_max; // records, 1..RT_MAILBOX_COUNT_MAX

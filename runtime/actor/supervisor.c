@@ -111,6 +111,12 @@ rt_supervisor_failed(rt_supervisor *sup, int64_t now_us)
     return RT_SUPERVISOR_RETRY;
 }
 
+void
+rt_supervisor_drop(rt_supervisor *sup)
+{
+    sup->tries = 0;
+}
+
 uint32_t
 rt_supervisor_tries(const rt_supervisor *sup)
 {

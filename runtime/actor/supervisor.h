@@ -68,6 +68,8 @@ void rt_supervisor_succeeded(rt_supervisor *sup);
 // rt_supervisor_failed records a failure of the message in work and says what becomes of it. The
 // actor rests afterwards unless the message was given up; see rt_supervisor_is_ready.
 rt_supervisor_verdict rt_supervisor_failed(rt_supervisor *sup, int64_t now_us) RT_MUST_USE;
+// rt_supervisor_drop forgets the message in work, because it was taken away meanwhile.
+void rt_supervisor_drop(rt_supervisor *sup);
 // rt_supervisor_tries is how often the message in work has failed so far.
 uint32_t rt_supervisor_tries(const rt_supervisor *sup);
 // rt_supervisor_state_name is "running", "restarting" or "quarantined".

@@ -109,6 +109,20 @@ test_supervisor_last_try_may_quarantine_too(void **state)
     fail_at(&sup, 6, RT_SUPERVISOR_GIVE_UP, 60 * S);
 }
 
+static void
+test_supervisor_dropped_message_takes_its_tries_along(void **state)
+{
+    rt_supervisor sup;
+
+    (void)state;
+    rt_supervisor_init(&sup, RT_SUPERVISION_DEFAULT);
+    fail_at(&sup, 0, RT_SUPERVISOR_RETRY, 10 * MS);
+    fail_at(&sup, 10 * MS, RT_SUPERVISOR_RETRY, 20 * MS);
+    rt_supervisor_drop(&sup);
+    CHECK_INT(rt_supervisor_tries(&sup), 0);
+    fail_at(&sup, 30 * MS, RT_SUPERVISOR_RETRY, 40 * MS); // the rest is the actor's, and grows
+}
+
 int
 main(void)
 {
@@ -118,6 +132,7 @@ main(void)
         cmocka_unit_test(test_supervisor_sixth_failure_in_window_quarantines),
         cmocka_unit_test(test_supervisor_failures_spread_out_never_quarantine),
         cmocka_unit_test(test_supervisor_last_try_may_quarantine_too),
+        cmocka_unit_test(test_supervisor_dropped_message_takes_its_tries_along),
     };
 
     return CHECK_RUN(tests);

@@ -10,10 +10,15 @@
 // Everything about an error comes from err.def, so a new code is one line there. The detail text
 // is thread-local: rt_fail is called at the origin only and read by whoever decides what to do,
 // on the same thread, before anything else fails.
+//
+// A full queue is an everyday answer, so failing has to be cheap: a constant detail is copied, not
+// formatted, and the place is made into text only when somebody asks.
 
 #define WHERE_MAX 160
 
 static _Thread_local char detail[RT_ERR_DETAIL_MAX];
+static _Thread_local const char *where_file;
+static _Thread_local int where_line;
 static _Thread_local char where[WHERE_MAX];
 
 const char *
@@ -67,16 +72,20 @@ rt_fail_at(const char *file, int line, rt_err err, const char *fmt, ...)
 {
     // Formatted aside first: an argument may be rt_err_detail() itself.
     char text[RT_ERR_DETAIL_MAX];
+    rt_str whole = {fmt, strcspn(fmt, "%")};
     va_list args;
 
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
-    // Details go into records, which hold whole characters only.
-    size_t len = rt_utf8_whole(rt_str_of(text)).len;
-    memcpy(detail, text, len);
-    detail[len] = '\0';
-    (void)snprintf(where, sizeof(where), "%s:%d", file, line);
+    if (fmt[whole.len] != '\0' || whole.len >= sizeof(text)) {
+        va_start(args, fmt);
+        (void)vsnprintf(text, sizeof(text), fmt, args);
+        va_end(args);
+        // Details go into records, which hold whole characters only.
+        whole = rt_utf8_whole(rt_str_of(text));
+    }
+    memcpy(detail, whole.ptr, whole.len);
+    detail[whole.len] = '\0';
+    where_file = file;
+    where_line = line;
     return err;
 }
 
@@ -89,5 +98,8 @@ rt_err_detail(void)
 const char *
 rt_err_where(void)
 {
+    if (where_file != NULL) {
+        (void)snprintf(where, sizeof(where), "%s:%d", where_file, where_line);
+    }
     return where;
 }
