@@ -4,6 +4,7 @@
 // Counting rows that only report (refused memories and the like) stay outside the state.
 #include "brain/core/state.h"
 
+#include "brain/memory/place.h"
 #include "brain/memory/tables.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -88,6 +89,7 @@ br_state_new(rt_store *store, const br_state_config *config, rt_diag *diag, br_s
     br_state *state = rt_new(br_state);
     state->store = store;
     state->config = *config;
+    state->places = rt_new(br_places);
     state->scratch = rt_arena_new(SCRATCH_BYTES_MAX);
     state->applied_seq = rt_store_applied(store);
     rt_err err = declare_tables(state);
@@ -127,6 +129,7 @@ br_state_free(br_state *state)
     br_similar_free(state->similar);
     br_longterm_free(state->longterm);
     br_subjects_free(state->subjects);
+    rt_free(state->places);
     rt_arena_free(state->scratch);
     rt_free(state);
 }
@@ -138,6 +141,7 @@ br_state_situate(const br_state *state, const rt_event *event, int64_t now_ms,
     ret_situation->event = event;
     ret_situation->plan = br_pack_plan_of(state->config.pack, event);
     ret_situation->now_ms = now_ms;
+    ret_situation->places = state->places;
     br_subjects_recall(state->subjects, ret_situation);
     br_features_read(state->features, ret_situation);
 }

@@ -64,7 +64,8 @@ typedef struct br_state {
     br_meta meta;
     br_playbooks *playbooks; // the live set; never NULL after br_state_new
     uint64_t applied_seq;
-    rt_arena *scratch; // cleared by each apply
+    struct br_places *places; // of the event that was situated last
+    rt_arena *scratch;        // cleared by each apply
 } br_state;
 
 // br_state_new declares all tables in `store` and restores the live playbook set.

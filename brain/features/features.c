@@ -1,6 +1,7 @@
 #include "brain/features/features.h"
 
 #include "brain/math/stats.h"
+#include "brain/memory/place.h"
 #include "brain/memory/tables.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -87,6 +88,14 @@ stat_value(const br_stat *stat, const cell *found, int64_t now_ms)
 }
 
 static void
+find_place(const br_features *features, const br_situation *situation, uint32_t g, br_place *place)
+{
+    place->key = rt_key_pair(situation->event->tenant, situation->plan->groups[g].group->name,
+                             situation->group_keys[g]);
+    place->at = rt_table_place(features->table, rt_key_bytes(&place->key));
+}
+
+static void
 read_group(const br_features *features, br_situation *situation, uint32_t g)
 {
     const br_group *group = situation->plan->groups[g].group;
@@ -96,9 +105,11 @@ read_group(const br_features *features, br_situation *situation, uint32_t g)
     if (name.len == 0) {
         return;
     }
-    rt_key key = rt_key_pair(situation->event->tenant, group->name, name);
+    br_place spare;
+    br_place *place = situation->places != NULL ? &situation->places->groups[g] : &spare;
     rt_bytes row = {NULL, 0};
-    (void)rt_table_get(features->table, rt_key_bytes(&key), &row); // absent: priors
+    find_place(features, situation, g, place);
+    (void)rt_place_get(features->table, &place->at, &row); // absent: priors
     const cell *cells = (const cell *)(const void *)row.ptr;
     for (uint32_t s = 0; s < group->stat_count; s++) {
         const cell *found =
@@ -177,12 +188,19 @@ update_group(br_features *features, const br_situation *situation, uint32_t g, r
     if (known == 0) {
         return;
     }
-    rt_key key = rt_key_pair(situation->event->tenant, use->group->name, situation->group_keys[g]);
+    br_place spare;
+    br_place *place = &spare;
+    if (situation->places != NULL) {
+        RT_ASSERT(situation->places->event == situation->event);
+        place = &situation->places->groups[g];
+    } else {
+        find_place(features, situation, g, place);
+    }
     bool created;
     rt_bytes before = {NULL, 0};
-    (void)rt_table_get(features->table, rt_key_bytes(&key), &before); // absent: a new row
+    (void)rt_place_get(features->table, &place->at, &before); // absent: a new row
     size_t size = RT_MAX(before.len, use->group->stat_count * sizeof(cell));
-    cell *cells = rt_table_edit(features->table, rt_key_bytes(&key), size, &created);
+    cell *cells = rt_place_edit(features->table, &place->at, size, &created);
     for (uint32_t s = 0; s < use->group->stat_count; s++) {
         if ((known & (1u << s)) == 0) {
             continue;

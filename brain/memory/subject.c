@@ -4,6 +4,7 @@
 // move the figures in place.
 #include "brain/memory/subject.h"
 
+#include "brain/memory/place.h"
 #include "brain/memory/tables.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -27,6 +28,14 @@ static rt_key
 row_key(rt_tenant tenant, rt_str entity, rt_str key)
 {
     return rt_key_pair(RT_PLANTED(memory_without_tenant) ? RT_TENANT_SYSTEM : tenant, entity, key);
+}
+
+static void
+find_place(const br_subjects *subjects, const br_situation *situation, uint32_t t, br_place *place)
+{
+    place->key = row_key(situation->event->tenant, situation->plan->touches[t].entity->name,
+                         situation->keys[t]);
+    place->at = rt_table_place(subjects->table, rt_key_bytes(&place->key));
 }
 
 rt_err
@@ -136,6 +145,9 @@ br_subjects_recall(const br_subjects *subjects, br_situation *situation)
     situation->memory_events_24h = 0;
     situation->memory_age_ms = 0;
     situation->memory_idle_ms = -1;
+    if (situation->places != NULL) {
+        situation->places->event = situation->event;
+    }
     for (uint32_t t = 0; t < plan->touch_count; t++) {
         const br_touch *touch = &plan->touches[t];
         for (uint32_t a = 0; a < touch->entity->attribute_count; a++) {
@@ -145,9 +157,11 @@ br_subjects_recall(const br_subjects *subjects, br_situation *situation)
         if (situation->keys[t].len == 0) {
             continue;
         }
-        rt_key key = row_key(situation->event->tenant, touch->entity->name, situation->keys[t]);
+        br_place spare;
+        br_place *place = situation->places != NULL ? &situation->places->touches[t] : &spare;
         rt_bytes row;
-        if (!rt_table_get(subjects->table, rt_key_bytes(&key), &row)) {
+        find_place(subjects, situation, t, place);
+        if (!rt_place_get(subjects->table, &place->at, &row)) {
             continue;
         }
         RT_ASSERT(row.len >= sizeof(br_subject_row));
@@ -232,7 +246,14 @@ static void
 remember_touch(br_subjects *subjects, const br_situation *situation, uint32_t t)
 {
     const br_touch *touch = &situation->plan->touches[t];
-    rt_key key = row_key(situation->event->tenant, touch->entity->name, situation->keys[t]);
+    br_place spare;
+    br_place *place = &spare;
+    if (situation->places != NULL) {
+        RT_ASSERT(situation->places->event == situation->event);
+        place = &situation->places->touches[t];
+    } else {
+        find_place(subjects, situation, t, place);
+    }
     rt_value values[BR_ATTRIBUTES_MAX];
     bool changed = false;
     if (touch->changes) {
@@ -240,7 +261,7 @@ remember_touch(br_subjects *subjects, const br_situation *situation, uint32_t t)
         changed = merge_attributes(touch, situation->event, values);
     }
     rt_bytes before;
-    bool known = rt_table_get(subjects->table, rt_key_bytes(&key), &before);
+    bool known = rt_place_get(subjects->table, &place->at, &before);
     if (!known && rt_table_count(subjects->table) >= subjects->max) {
         subjects->refused++;
         return;
@@ -256,7 +277,7 @@ remember_touch(br_subjects *subjects, const br_situation *situation, uint32_t t)
         size = sizeof(br_subject_row) + subjects->scratch.len;
     }
     bool created;
-    br_subject_row *row = rt_table_edit(subjects->table, rt_key_bytes(&key), size, &created);
+    br_subject_row *row = rt_place_edit(subjects->table, &place->at, size, &created);
     move_figures(row, situation->event, situation->now_ms);
     if (changed) {
         memcpy((uint8_t *)row + sizeof(br_subject_row), subjects->scratch.ptr,

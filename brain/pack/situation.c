@@ -388,6 +388,7 @@ decode_memory(br_situation *situation, rt_bytes context)
 void
 br_situation_decode(br_situation *situation, rt_bytes context)
 {
+    situation->places = NULL; // it was read from a record, not from rows
     situation->memory_idle_ms = -1;
     for (uint32_t t = 0; t < situation->plan->touch_count; t++) {
         const br_touch *touch = &situation->plan->touches[t];

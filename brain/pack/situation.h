@@ -13,6 +13,8 @@
 
 #include "brain/pack/pack.h"
 
+struct br_places; // brain/memory/place.h
+
 typedef struct br_situation {
     const rt_event *event;
     const br_plan *plan;
@@ -26,6 +28,7 @@ typedef struct br_situation {
     int64_t memory_events_24h; // of those in short-term memory within 24 h
     int64_t memory_age_ms;     // since the subject was first seen
     int64_t memory_idle_ms;    // since it was last seen; -1 when new
+    struct br_places *places;  // where its rows stand; NULL = nobody notes it
 } br_situation;
 
 typedef struct br_env {

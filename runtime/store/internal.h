@@ -42,6 +42,7 @@ struct rt_table {
     uint32_t row_cap;
     uint32_t live_count;
     uint64_t next_ordinal;
+    uint64_t shape; // how often rows came, went or moved
     uint32_t *dirty; // row indices
     uint32_t dirty_count;
     uint32_t dirty_cap;

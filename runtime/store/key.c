@@ -101,11 +101,25 @@ rt_key_text(rt_tenant tenant, rt_str text)
     return key;
 }
 
+static uint8_t *
+put_text(uint8_t *at, rt_str text)
+{
+    *at = (uint8_t)text.len;
+    if (text.len > 0) {
+        memcpy(at + 1, text.ptr, text.len);
+    }
+    return at + 1 + text.len;
+}
+
 rt_key
 rt_key_pair(rt_tenant tenant, rt_str first, rt_str second)
 {
     rt_key key = rt_key_of(tenant);
 
+    if (first.len <= PAIR_MAX && second.len <= PAIR_MAX) { // nearly always
+        key.len = (uint8_t)(put_text(put_text(key.bytes + key.len, first), second) - key.bytes);
+        return key;
+    }
     append_text(&key, first, PAIR_MAX);
     append_text(&key, second, PAIR_MAX);
     return key;

@@ -18,6 +18,14 @@
 typedef struct rt_store rt_store;
 typedef struct rt_table rt_table;
 
+// Where a row stands, or would: see rt_table_place.
+typedef struct rt_place {
+    rt_bytes key;
+    struct rt__row *row; // NULL = there is none
+    uint64_t shape;      // of the table when it was looked for
+    uint32_t hash;
+} rt_place;
+
 // rt_store_open makes a store over an open kv and loads every row of every known table lazily when
 // the table is declared.   errors    RT_ECORRUPT a row's CRC32C is wrong (table and key named)
 rt_err rt_store_open(rt_kv *kv, rt_store **ret_store) RT_MUST_USE;
@@ -39,6 +47,13 @@ void rt_table_put(rt_table *table, rt_bytes key, rt_bytes value);
 // when there is none (*ret_created). An existing row of another size is resized, its tail zeroed.
 // The pointer lasts until the table next changes; it is aligned to 8.
 void *rt_table_edit(rt_table *table, rt_bytes key, size_t size, bool *ret_created);
+// rt_table_place looks for a row that is read now and changed later, so that its key is hashed and
+// looked for once; the key's bytes have to stay. A place is never wrong: when rows came, went or
+// moved meanwhile it is looked for again.
+rt_place rt_table_place(const rt_table *table, rt_bytes key);
+// rt_place_get is rt_table_get, rt_place_edit is rt_table_edit, at a place of that table.
+bool rt_place_get(const rt_table *table, rt_place *place, rt_bytes *ret_value);
+void *rt_place_edit(rt_table *table, rt_place *place, size_t size, bool *ret_created);
 // rt_table_del removes a row; false when there was none.
 bool rt_table_del(rt_table *table, rt_bytes key);
 // rt_table_count is the number of rows.

@@ -190,6 +190,7 @@ resize_row(rt_table *table, uint32_t index, size_t size)
     grown->value_cap = (uint32_t)cap;
     table->bytes += cap - r->value_cap;
     table->slots[find_slot(table, (rt_bytes){r->key, r->key_len}, r->hash)] = slot_of(grown);
+    table->shape++;
     table->rows[index] = grown;
     return r;
 }
@@ -369,6 +370,7 @@ unlink_row(rt_table *table, uint32_t index)
     empty_slot(table, find_slot(table, (rt_bytes){r->key, r->key_len}, r->hash));
     table->rows[index] = NULL;
     table->live_count--;
+    table->shape++;
     table->bytes -= row_bytes(r);
     table->saved_digest -= r->cut_id != 0 ? rt__digest(r->crc) : 0;
     return r;
@@ -404,6 +406,7 @@ undo_deleted(rt_store *store, const rt__undo *u)
     u->deleted->index = u->index;
     fill_slot(table, u->deleted);
     table->live_count++;
+    table->shape++;
     table->bytes += row_bytes(u->deleted);
     table->saved_digest += u->deleted->cut_id != 0 ? rt__digest(u->deleted->crc) : 0;
     rt__table_mark(table, u->index);
@@ -470,18 +473,54 @@ rt_store_release(rt_store *store)
 
 // --- tables ---------------------------------------------------------------------------------
 
-bool
-rt_table_get(const rt_table *table, rt_bytes key, rt_bytes *ret_value)
+static rt__row *
+find_row(const rt_table *table, rt_bytes key, uint32_t hash)
 {
-    const rt__row *r = NULL;
+    return slot_row(table->slots[find_slot(table, key, hash)]);
+}
 
-    RT_CHECK(table, TABLE_MAGIC);
-    r = slot_row(table->slots[find_slot(table, key, hash_key(table, key))]);
+static bool
+view_row(const rt__row *r, rt_bytes *ret_value)
+{
     if (r == NULL) {
         return false;
     }
     *ret_value = (rt_bytes){rt__row_value_const(r), r->value_len};
     return true;
+}
+
+bool
+rt_table_get(const rt_table *table, rt_bytes key, rt_bytes *ret_value)
+{
+    RT_CHECK(table, TABLE_MAGIC);
+    return view_row(find_row(table, key, hash_key(table, key)), ret_value);
+}
+
+rt_place
+rt_table_place(const rt_table *table, rt_bytes key)
+{
+    uint32_t hash = 0;
+
+    RT_CHECK(table, TABLE_MAGIC);
+    hash = hash_key(table, key);
+    return (rt_place){key, find_row(table, key, hash), table->shape, hash};
+}
+
+static void
+look_again(const rt_table *table, rt_place *place)
+{
+    if (place->shape != table->shape) {
+        place->row = find_row(table, place->key, place->hash);
+        place->shape = table->shape;
+    }
+}
+
+bool
+rt_place_get(const rt_table *table, rt_place *place, rt_bytes *ret_value)
+{
+    RT_CHECK(table, TABLE_MAGIC);
+    look_again(table, place);
+    return view_row(place->row, ret_value);
 }
 
 static uint32_t
@@ -499,6 +538,7 @@ add_row(rt_table *table, rt_bytes key, uint32_t hash, size_t size)
     table->rows[index] = r;
     table->row_count++;
     table->live_count++;
+    table->shape++;
     table->bytes += row_bytes(r);
     fill_slot(table, r);
     if (table->store->in_savepoint) {
@@ -509,30 +549,39 @@ add_row(rt_table *table, rt_bytes key, uint32_t hash, size_t size)
 }
 
 void *
-rt_table_edit(rt_table *table, rt_bytes key, size_t size, bool *ret_created)
+rt_place_edit(rt_table *table, rt_place *place, size_t size, bool *ret_created)
 {
-    uint32_t hash = 0;
-    uint32_t index = 0;
     rt__row *r = NULL;
+    uint32_t index = 0;
 
     RT_CHECK(table, TABLE_MAGIC);
     RT_ASSERT(size <= RT_STORE_VALUE_MAX);
-    hash = hash_key(table, key);
-    r = slot_row(table->slots[find_slot(table, key, hash)]);
+    look_again(table, place);
+    r = place->row;
     *ret_created = r == NULL;
     if (r == NULL) {
-        index = add_row(table, key, hash, size);
+        index = add_row(table, place->key, place->hash, size); // which may move the array
         r = table->rows[index];
     } else {
-        index = r->index;
         log_value(table, r);
         if (r->value_len != size) {
+            index = r->index;
             rt_free(resize_row(table, index, size));
             r = table->rows[index];
         }
     }
     mark(table, r);
+    place->row = r;
+    place->shape = table->shape;
     return rt__row_value(r);
+}
+
+void *
+rt_table_edit(rt_table *table, rt_bytes key, size_t size, bool *ret_created)
+{
+    rt_place place = rt_table_place(table, key);
+
+    return rt_place_edit(table, &place, size, ret_created);
 }
 
 void
@@ -546,7 +595,7 @@ rt_table_put(rt_table *table, rt_bytes key, rt_bytes value)
     RT_CHECK(table, TABLE_MAGIC);
     RT_ASSERT(value.len <= RT_STORE_VALUE_MAX);
     hash = hash_key(table, key);
-    r = slot_row(table->slots[find_slot(table, key, hash)]);
+    r = find_row(table, key, hash);
     if (r == NULL) {
         index = add_row(table, key, hash, value.len);
     } else {
@@ -573,7 +622,7 @@ rt_table_del(rt_table *table, rt_bytes key)
 
     RT_CHECK(table, TABLE_MAGIC);
     store = table->store;
-    r = slot_row(table->slots[find_slot(table, key, hash_key(table, key))]);
+    r = find_row(table, key, hash_key(table, key));
     if (r == NULL) {
         return false;
     }
