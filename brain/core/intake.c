@@ -403,7 +403,7 @@ clock_would_run_ahead(br_brain *brain, const rt_event *event)
     }
     return br__now_ms(brain, event->time_ms) - brain->state->meta.clock_ms >
                brain->config.clock_lag_max_ms ||
-           br_timers_next_ms(brain->state->timers) <= event->time_ms;
+           br_timers_are_due(brain->state->timers, event->time_ms);
 }
 
 typedef enum take_result { TAKEN, WAIT } take_result;
@@ -442,7 +442,7 @@ take_one(br_brain *brain, br_delivery *delivery)
     }
     if (err == RT_OK) {
         br__fire_timers(brain, now_ms);
-        if (br_timers_next_ms(brain->state->timers) <= now_ms ||
+        if (br_timers_are_due(brain->state->timers, now_ms) ||
             !br_pending_room(brain->pending, BR_PENDING_RESERVE) ||
             clock_would_run_ahead(brain, &event)) {
             delivery->at = before; // timers just fired come first, with what they lead to

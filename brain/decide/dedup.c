@@ -2,7 +2,7 @@
 // The window is a ring of fixed entries stored as pages of PAGE_ENTRIES, so that remembering an
 // event dirties one page after the other instead of one random row per event. The index over the
 // ring is memory only: open addressing over ring positions, linear probing, deletion by shifting
-// back. The ring's capacity is part of the stored head; when the configuration changes it, the
+// back; 32 bits of the hash beside each position spare nearly all looks at other entries. The ring's capacity is part of the stored head; when the configuration changes it, the
 // newest entries are laid out anew.
 #include "brain/decide/dedup.h"
 
@@ -31,15 +31,29 @@ typedef struct producer_row {
     uint64_t last;
 } producer_row;
 
+typedef struct index_slot {
+    uint32_t ref; // ring position + 1; 0 = empty
+    uint32_t tag; // of the hash at that position
+} index_slot;
+
+// A row of the window's table that is written again and again.
+typedef struct page_place {
+    uint64_t number;
+    rt_key key; // of that number; empty at first
+    rt_place at;
+} page_place;
+
 struct br_dedup {
     rt_table *pages;
     rt_table *producers;
     entry *ring; // copy of the pages, for lookups without a table access
-    uint32_t *index; // ring position + 1; 0 = empty
+    index_slot *index;
     uint32_t capacity;
     uint32_t index_mask;
     uint64_t next;
     int64_t window_ms;
+    page_place page; // the one written last
+    page_place head;
 };
 
 static rt_hash128
@@ -59,18 +73,26 @@ event_hash(const rt_event *event)
 }
 
 static uint32_t
+tag_of(rt_hash128 hash)
+{
+    return (uint32_t)(hash.lo >> 32); // the lower half says where the slot is
+}
+
+static uint32_t
 index_find(const br_dedup *dedup, rt_hash128 hash, uint32_t *ret_place)
 {
     uint32_t place = (uint32_t)hash.lo & dedup->index_mask;
-    while (dedup->index[place] != 0) {
-        const entry *at = &dedup->ring[dedup->index[place] - 1];
-        if (at->lo == hash.lo && at->hi == hash.hi) {
-            break;
+    while (dedup->index[place].ref != 0) {
+        if (dedup->index[place].tag == tag_of(hash)) {
+            const entry *at = &dedup->ring[dedup->index[place].ref - 1];
+            if (at->lo == hash.lo && at->hi == hash.hi) {
+                break;
+            }
         }
         place = (place + 1) & dedup->index_mask;
     }
     *ret_place = place;
-    return dedup->index[place];
+    return dedup->index[place].ref;
 }
 
 static void
@@ -83,13 +105,14 @@ index_remove(br_dedup *dedup, uint32_t position)
     }
     uint32_t place = hole;
     for (;;) {
-        dedup->index[hole] = 0;
+        dedup->index[hole].ref = 0;
         for (;;) {
             place = (place + 1) & dedup->index_mask;
-            if (dedup->index[place] == 0) {
+            uint32_t ref = dedup->index[place].ref;
+            if (ref == 0) {
                 return;
             }
-            uint32_t home = (uint32_t)dedup->ring[dedup->index[place] - 1].lo & dedup->index_mask;
+            uint32_t home = (uint32_t)dedup->ring[ref - 1].lo & dedup->index_mask;
             if (((place - home) & dedup->index_mask) >= ((place - hole) & dedup->index_mask)) {
                 break;
             }
@@ -99,23 +122,32 @@ index_remove(br_dedup *dedup, uint32_t position)
     }
 }
 
-static rt_key
-page_key(uint64_t page)
+// Number of the row that holds a place of the ring.
+static uint64_t
+page_number(uint64_t position)
 {
-    return rt_key_number(RT_TENANT_SYSTEM, page + 1); // 0 is the head
+    return position / PAGE_ENTRIES + 1; // 0 is the head
+}
+
+static void *
+edit_row(br_dedup *dedup, page_place *place, uint64_t number, size_t size)
+{
+    bool created;
+    if (place->key.len == 0 || place->number != number) {
+        place->number = number;
+        place->key = rt_key_number(RT_TENANT_SYSTEM, number);
+        place->at = rt_table_place(dedup->pages, rt_key_bytes(&place->key));
+    }
+    return rt_place_edit(dedup->pages, &place->at, size, &created);
 }
 
 static void
 store_entry(br_dedup *dedup, uint32_t position)
 {
-    bool created;
-    rt_key key = page_key(position / PAGE_ENTRIES);
-    entry *page = rt_table_edit(dedup->pages, rt_key_bytes(&key), sizeof(entry) * PAGE_ENTRIES,
-                                &created);
+    entry *page = edit_row(dedup, &dedup->page, page_number(position),
+                           sizeof(entry) * PAGE_ENTRIES);
     page[position % PAGE_ENTRIES] = dedup->ring[position];
-    rt_key head_key = rt_key_number(RT_TENANT_SYSTEM, 0);
-    head_row *head =
-        rt_table_edit(dedup->pages, rt_key_bytes(&head_key), sizeof(head_row), &created);
+    head_row *head = edit_row(dedup, &dedup->head, 0, sizeof(head_row));
     *head = (head_row){dedup->next, dedup->capacity};
 }
 
@@ -129,7 +161,7 @@ insert(br_dedup *dedup, entry item)
     }
     (void)index_find(dedup, (rt_hash128){item.lo, item.hi}, &place);
     dedup->ring[position] = item;
-    dedup->index[place] = position + 1;
+    dedup->index[place] = (index_slot){position + 1, tag_of((rt_hash128){item.lo, item.hi})};
     dedup->next++;
 }
 
@@ -146,7 +178,7 @@ load_pages(br_dedup *dedup)
     entry *old = rt_new_array(entry, count + 1);
     for (uint64_t i = 0; i < count; i++) { // oldest first
         uint64_t position = (head.next - count + i) % head.capacity;
-        rt_key key = page_key(position / PAGE_ENTRIES);
+        rt_key key = rt_key_number(RT_TENANT_SYSTEM, page_number(position));
         if (!rt_table_get(dedup->pages, rt_key_bytes(&key), &bytes)) {
             rt_free(old);
             return rt_fail(RT_ECORRUPT, "page %llu of the deduplication window is missing",
@@ -189,7 +221,7 @@ br_dedup_new(rt_store *store, uint32_t events_max, int64_t window_ms, br_dedup *
     }
     dedup->index_mask = slots - 1;
     dedup->ring = rt_new_array(entry, dedup->capacity);
-    dedup->index = rt_new_array(uint32_t, slots);
+    dedup->index = rt_new_array(index_slot, slots);
     err = load_pages(dedup);
     if (err != RT_OK) {
         br_dedup_free(dedup);

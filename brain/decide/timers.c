@@ -200,16 +200,32 @@ first(br_timers *timers, rt_bytes *ret_key, rt_bytes *ret_row)
     }
 }
 
+// Whether one may be due: the heap may still hold some that were cancelled or moved, so the first
+// may be due later than its top says, never earlier.
+static bool
+may_be_due(const br_timers *timers, int64_t now_ms)
+{
+    const rt_heap_item *item = rt_heap_peek(&timers->heap);
+    return item != NULL && item->key <= now_ms;
+}
+
+bool
+br_timers_are_due(br_timers *timers, int64_t now_ms)
+{
+    return may_be_due(timers, now_ms) && br_timers_next_ms(timers) <= now_ms;
+}
+
 bool
 br_timers_due(br_timers *timers, int64_t now_ms, br_due *ret_due)
 {
     rt_bytes key;
     rt_bytes row;
-    if (!first(timers, &key, &row)) {
+    int64_t until_ms = now_ms + (RT_PLANTED(timer_in_local_time) ? LOCAL_TIME_MS : 0);
+    if (!may_be_due(timers, until_ms) || !first(timers, &key, &row)) {
         return false;
     }
     int64_t due_ms = ((const timer_row *)(const void *)row.ptr)->due_ms;
-    if (due_ms > now_ms + (RT_PLANTED(timer_in_local_time) ? LOCAL_TIME_MS : 0)) {
+    if (due_ms > until_ms) {
         return false;
     }
     *ret_due = (br_due){.tenant = rt_key_tenant(key),

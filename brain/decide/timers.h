@@ -32,6 +32,8 @@ void br_timers_set(br_timers *timers, rt_tenant tenant, rt_str owner, rt_str key
                    rt_str subject);
 // br_timers_due views the next timer due at or before `now_ms`, or false.
 bool br_timers_due(br_timers *timers, int64_t now_ms, br_due *ret_due);
+// br_timers_are_due tells whether one is, without saying which: cheaper.
+bool br_timers_are_due(br_timers *timers, int64_t now_ms);
 // br_timers_next_ms is when the next timer is due; INT64_MAX without.
 int64_t br_timers_next_ms(br_timers *timers);
 // br_timers_count is the number of timers set; br_timers_refused those turned away.

@@ -96,6 +96,16 @@ read_digits(rt_str text, size_t *at, size_t count)
     return value;
 }
 
+// Two digits; what is none makes a number that is none of a date or time.
+static int32_t
+two_digits(const char *p)
+{
+    uint32_t tens = (uint32_t)(uint8_t)p[0] - '0';
+    uint32_t ones = (uint32_t)(uint8_t)p[1] - '0';
+
+    return tens <= 9 && ones <= 9 ? (int32_t)(tens * 10 + ones) : -100000;
+}
+
 // Moves past one character when it is among `wanted`.
 static bool
 skip_one_of(rt_str text, size_t *at, const char *wanted)
@@ -179,28 +189,23 @@ read_zone(rt_str text, size_t *at, int64_t *ret_offset_ms)
 rt_err
 rt_parse_rfc3339(rt_str text, int64_t *ret_ms)
 {
-    rt_civil c = {0};
-    // Each field with the separator that must follow it; the seconds are followed by more.
-    const struct {
-        int32_t *field;
-        size_t digits;
-        const char *then;
-    } parts[] = {
-        {&c.year, 4, "-"}, {&c.month, 2, "-"},  {&c.day, 2, "Tt "},
-        {&c.hour, 2, ":"}, {&c.minute, 2, ":"}, {&c.second, 2, NULL},
-    };
+    // what stands before fraction and zone has one form only
+    static const char form[] = "0000-00-00T00:00:00";
+    const char *p = text.ptr;
+    size_t at = sizeof(form) - 1;
     int64_t offset_ms = 0;
-    size_t at = 0;
+    rt_civil c = {0};
 
-    for (size_t i = 0; i < RT_COUNT(parts); i++) {
-        *parts[i].field = read_digits(text, &at, parts[i].digits);
-        if (*parts[i].field < 0) {
-            return RT_EINVAL;
-        }
-        if (parts[i].then != NULL && !skip_one_of(text, &at, parts[i].then)) {
-            return RT_EINVAL;
-        }
+    if (text.len <= at || p[4] != '-' || p[7] != '-' ||
+        (p[10] != 'T' && p[10] != 't' && p[10] != ' ') || p[13] != ':' || p[16] != ':') {
+        return RT_EINVAL;
     }
+    c = (rt_civil){.year = two_digits(p) * 100 + two_digits(p + 2),
+                   .month = two_digits(p + 5),
+                   .day = two_digits(p + 8),
+                   .hour = two_digits(p + 11),
+                   .minute = two_digits(p + 14),
+                   .second = two_digits(p + 17)};
     if (!read_fraction(text, &at, &c.ms) || !read_zone(text, &at, &offset_ms)) {
         return RT_EINVAL;
     }
