@@ -334,8 +334,9 @@ feed_decision(br_runner *runner, const rt_record *record, int64_t now_us)
 static void
 set_playset(br_agent *agent, br__playset *set)
 {
-    br__playset_unref(agent->playset);
+    br__playset *before = agent->playset; // which may be the same
     agent->playset = br__playset_ref(set);
+    br__playset_unref(before);
 }
 
 static rt_err

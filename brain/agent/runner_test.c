@@ -971,6 +971,26 @@ test_runner_playbook_set_is_that_of_the_agents_place(void **state)
     CHECK_INT(probe.playbooks[2], 2);
 }
 
+static void
+test_runner_playbook_set_that_is_fed_again_stays(void **state)
+{
+    fixture *f = *state;
+
+    CHECK_OK(start(f, all_agents, 3));
+    feed_playbooks(f, 1, "one", 0);
+    probe.crashes_left = 1;
+    count_at(f, "order/1", 0, 0); // 2: fails
+    f->next_seq = 1;              // as from a journal read again
+    feed_playbooks(f, 1, "one", 0);
+    f->next_seq = 3;
+    feed_playbooks(f, 2, "two", 0);
+    count_at(f, "order/3", 0, 0);
+    CHECK_INT(br_runner_poll(f->runner, 10 * MS), -1);
+    CHECK_INT(probe.seq_count, 2);
+    CHECK_INT(probe.playbooks[0], 1);
+    CHECK_INT(probe.playbooks[1], 2);
+}
+
 // Feeds the same 50 events, with a failure here and there or without.
 static uint64_t
 run_of_fifty(fixture *f, bool is_with_failures, int64_t sum)
@@ -1148,6 +1168,7 @@ main(void)
         RUNNER_TEST(test_runner_overrides_of_all_agents_are_checked),
         RUNNER_TEST(test_runner_wrong_agents_stop_the_start),
         RUNNER_TEST(test_runner_playbook_set_is_that_of_the_agents_place),
+        RUNNER_TEST(test_runner_playbook_set_that_is_fed_again_stays),
         RUNNER_TEST(test_runner_replay_gives_equal_hash_whatever_failed),
         RUNNER_TEST(test_runner_replay_of_the_tail_on_a_saved_state_gives_equal_hash),
         RUNNER_TEST(test_runner_random_draws_depend_on_agent_and_record),

@@ -2,8 +2,9 @@
 // The window is a ring of fixed entries stored as pages of PAGE_ENTRIES, so that remembering an
 // event dirties one page after the other instead of one random row per event. The index over the
 // ring is memory only: open addressing over ring positions, linear probing, deletion by shifting
-// back; 32 bits of the hash beside each position spare nearly all looks at other entries. The ring's capacity is part of the stored head; when the configuration changes it, the
-// newest entries are laid out anew.
+// back; 32 bits of the hash beside each position spare nearly all looks at other entries. The
+// ring's capacity is part of the stored head; when the configuration changes it, the newest entries
+// are laid out anew.
 #include "brain/decide/dedup.h"
 
 #include "brain/memory/tables.h"

@@ -220,7 +220,7 @@ write_attributes(const br_entity *entity, const rt_value *values, rt_mpw *w)
     uint32_t pairs = 0;
     for (uint32_t a = 0; a < entity->attribute_count; a++) {
         if (values[a].kind != RT_KIND_NONE) {
-            rt_mpw_str(w, entity->attributes[a].name);
+            rt_mpw_word(w, &entity->attributes[a].word);
             rt_value_write(w, values[a]);
             pairs++;
         }

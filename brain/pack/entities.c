@@ -14,6 +14,7 @@ load_attribute(br_entity *entity, const rt_node *node, rt_diag *diag)
     (void)rt_node_only(node, allowed, "B1201", diag); // findings are in diag
     br_attribute *attribute = &entity->attributes[entity->attribute_count++];
     attribute->name = node->key;
+    attribute->word = rt_mp_word_of(node->key);
     attribute->from = rt_node_get(node, "from");
     rt_str kind = rt_node_str(node, "type", RT_STR("str"), diag);
     if (!rt_kind_parse(kind, &attribute->kind)) {
@@ -45,6 +46,7 @@ br__load_entities(br_pack *pack, const br_document *document, rt_diag *diag)
         br_entity *entity = &pack->entities[pack->entity_count];
         entity->index = (uint8_t)pack->entity_count++;
         entity->name = node->key;
+        entity->word = rt_mp_word_of(node->key);
         const rt_node *attributes = rt_node_get(node, "attributes");
         for (const rt_node *a = attributes != NULL ? attributes->child : NULL; a != NULL;
              a = a->next) {

@@ -29,6 +29,7 @@ load_stat(br_group *group, const rt_node *node, rt_diag *diag)
     (void)rt_node_only(node, allowed, "B1301", diag); // findings are in diag
     br_stat *stat = &group->stats[group->stat_count++];
     stat->name = node->key;
+    stat->word = rt_mp_word_of(node->key);
     stat->tag = (uint32_t)rt_hash64(rt_bytes_of_str(node->key), 0);
     rt_str kind = rt_node_str(node, "kind", RT_STR("count"), diag);
     if (!parse_stat_kind(kind, &stat->kind)) {
@@ -60,6 +61,7 @@ br__load_features(br_pack *pack, const br_document *document, rt_diag *diag)
         br_group *group = &pack->groups[pack->group_count];
         group->index = (uint8_t)pack->group_count++;
         group->name = node->key;
+        group->word = rt_mp_word_of(node->key);
         group->key = rt_node_str(node, "key", RT_STR(""), diag);
         for (const rt_node *stat = node->child; stat != NULL; stat = stat->next) {
             if (!rt_str_is(stat->key, "key")) {

@@ -23,6 +23,7 @@
 
 typedef struct br_attribute {
     rt_str name;
+    rt_mp_word word; // its name
     rt_kind kind;
     const rt_node *from; // list of the only event types it is taken from, or NULL: any
 } br_attribute;
@@ -30,6 +31,7 @@ typedef struct br_attribute {
 typedef struct br_entity {
     uint8_t index;
     rt_str name;
+    rt_mp_word word;
     br_attribute attributes[BR_ATTRIBUTES_MAX];
     uint32_t attribute_count;
 } br_entity;
@@ -38,6 +40,7 @@ typedef enum br_stat_kind { BR_STAT_COUNT, BR_STAT_SUM, BR_STAT_MEAN, BR_STAT_LA
 
 typedef struct br_stat {
     rt_str name;
+    rt_mp_word word;
     uint32_t tag; // hash of the name; identifies the cell in a stored row
     br_stat_kind kind;
     int64_t half_life_ms; // 0 = never decays
@@ -48,6 +51,7 @@ typedef struct br_stat {
 typedef struct br_group {
     uint8_t index;
     rt_str name;
+    rt_mp_word word;
     rt_str key; // name of the event field, or attribute of the subject, that holds the key
     br_stat stats[BR_STATS_MAX];
     uint32_t stat_count;

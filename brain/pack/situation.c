@@ -28,6 +28,16 @@ static const named_slot memory_slots[] = {
     {"idle_ms", RT_KIND_I64},
 };
 
+// What stands in every context, as it goes over the wire: a fixstr's header, then the text.
+#define WORD(header, string)                                                                       \
+    {                                                                                              \
+        .text = RT_STR(string), .len = sizeof(string), .wire = header string                       \
+    }
+static const rt_mp_word feature_word = WORD("\xa7", "feature");
+static const rt_mp_word memory_word = WORD("\xa6", "memory");
+static const rt_mp_word memory_words[] = {WORD("\xa6", "events"), WORD("\xaa", "events_24h"),
+                                          WORD("\xa6", "age_ms"), WORD("\xa7", "idle_ms")};
+
 static uint32_t
 slot_of(uint32_t from, uint32_t row, uint32_t column)
 {
@@ -252,11 +262,11 @@ encode_entity(const br_situation *situation, uint32_t touch, rt_mpw *w)
     if (known == 0) {
         return 0;
     }
-    rt_mpw_str(w, entity->name);
+    rt_mpw_word(w, &entity->word);
     rt_mpw_map(w, known);
     for (uint32_t a = 0; a < entity->attribute_count; a++) {
         if (situation->attributes[touch][a].kind != RT_KIND_NONE) {
-            rt_mpw_str(w, entity->attributes[a].name);
+            rt_mpw_word(w, &entity->attributes[a].word);
             rt_value_write(w, situation->attributes[touch][a]);
         }
     }
@@ -273,15 +283,15 @@ encode_features(const br_situation *situation, rt_mpw *w)
     if (known == 0) {
         return 0;
     }
-    rt_mpw_cstr(w, "feature");
+    rt_mpw_word(w, &feature_word);
     rt_mpw_map(w, known);
     for (uint32_t g = 0; g < situation->plan->group_count; g++) {
         const br_group *group = situation->plan->groups[g].group;
         if (situation->has_group[g]) {
-            rt_mpw_str(w, group->name);
+            rt_mpw_word(w, &group->word);
             rt_mpw_map(w, group->stat_count);
             for (uint32_t s = 0; s < group->stat_count; s++) {
-                rt_mpw_str(w, group->stats[s].name);
+                rt_mpw_word(w, &group->stats[s].word);
                 rt_mpw_f64(w, situation->features[g][s]);
             }
         }
@@ -295,10 +305,10 @@ encode_memory(const br_situation *situation, rt_mpw *w)
     if (situation->memory_events == 0) {
         return 0;
     }
-    rt_mpw_cstr(w, "memory");
+    rt_mpw_word(w, &memory_word);
     rt_mpw_map(w, RT_COUNT(memory_slots));
     for (uint32_t i = 0; i < RT_COUNT(memory_slots); i++) {
-        rt_mpw_cstr(w, memory_slots[i].name);
+        rt_mpw_word(w, &memory_words[i]);
         rt_value_write(w, load_memory(situation, i));
     }
     return 1;

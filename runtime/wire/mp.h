@@ -7,6 +7,8 @@
 #ifndef CEREBRO_RUNTIME_WIRE_MP_H
 #define CEREBRO_RUNTIME_WIRE_MP_H
 
+#include <string.h>
+
 #include "runtime/base/arena.h"
 #include "runtime/base/bytes.h"
 #include "runtime/base/err.h"
@@ -106,6 +108,18 @@ typedef struct rt_mpw {
     bool failed;
 } rt_mpw;
 
+// A string as it goes over the wire, made once for one that is written again and again. Short ones
+// are copied as a whole, whatever their length, which is cheaper than asking for it.
+#define RT_MP_WORD_BYTES 32
+typedef struct rt_mp_word {
+    rt_str text; // borrowed
+    uint8_t len; // of `wire`; 0 = too long for it
+    uint8_t wire[RT_MP_WORD_BYTES];
+} rt_mp_word;
+
+// rt_mp_word_of makes the word of a text, which has to stay.
+rt_mp_word rt_mp_word_of(rt_str text);
+
 // rt_mpw_init prepares an empty writer that never exceeds `max` bytes.
 void rt_mpw_init(rt_mpw *w, size_t max);
 // rt_mpw_fini frees the buffer.
@@ -133,6 +147,17 @@ void rt_mpw_bin(rt_mpw *w, rt_bytes value);
 void rt_mpw_array(rt_mpw *w, uint32_t count);
 void rt_mpw_map(rt_mpw *w, uint32_t pairs);
 void rt_mpw_raw(rt_mpw *w, rt_bytes value);
+// rt_mpw_word writes a string that was prepared.
+static inline void
+rt_mpw_word(rt_mpw *w, const rt_mp_word *word)
+{
+    if (RT_LIKELY(word->len > 0 && !w->failed && w->cap - w->len >= RT_MP_WORD_BYTES)) {
+        memcpy(w->ptr + w->len, word->wire, RT_MP_WORD_BYTES);
+        w->len += word->len;
+        return;
+    }
+    rt_mpw_str(w, word->text);
+}
 // rt_mpw_array32 writes a header whose count is set later by rt_mpw_patch32; returns its offset.
 size_t rt_mpw_array32(rt_mpw *w);
 size_t rt_mpw_map32(rt_mpw *w);

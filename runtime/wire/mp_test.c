@@ -70,6 +70,24 @@ test_mp_integers_round_trip_in_the_shortest_form(void **state)
 }
 
 static void
+test_mpw_words_are_written_like_strings(void **state)
+{
+    static const char text[] = "a_name_of_a_feature_that_has_many_letters";
+    rt_mpw *w = *state;
+    rt_mpw want;
+
+    rt_mpw_init(&want, 1024);
+    for (size_t len = 0; len < sizeof(text); len++) {
+        rt_mp_word word = rt_mp_word_of((rt_str){text, len});
+        rt_mpw_word(w, &word);
+        rt_mpw_str(&want, (rt_str){text, len});
+    }
+    CHECK_FALSE(w->failed);
+    CHECK_BYTES(rt_mpw_view(w), rt_mpw_view(&want));
+    rt_mpw_fini(&want);
+}
+
+static void
 test_mp_unsigned_above_63_bits_is_a_type_of_its_own(void **state)
 {
     rt_mpw *w = *state;
@@ -574,6 +592,8 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_mp_unsigned_above_63_bits_is_a_type_of_its_own,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mpw_words_are_written_like_strings, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_mp_u64_refuses_negative_numbers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mp_floats_round_trip_bit_by_bit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(

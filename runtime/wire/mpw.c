@@ -186,6 +186,17 @@ rt_mpw_str(rt_mpw *w, rt_str value)
                     rt_bytes_of_str(value));
 }
 
+rt_mp_word
+rt_mp_word_of(rt_str text)
+{
+    rt_mp_word word = {.text = text};
+
+    if (text.len <= RT_MP_WORD_BYTES - MP_HEADER_BYTES_MAX) {
+        word.len = (uint8_t)(rt__put_str(word.wire, text) - word.wire);
+    }
+    return word;
+}
+
 void
 rt_mpw_cstr(rt_mpw *w, const char *value)
 {
