@@ -8,42 +8,13 @@
 
 #include "runtime/base/alloc.h"
 #include "runtime/base/text.h"
-#include "runtime/journal/journal.h"
-#include "runtime/seam/clock.h"
+#include "tests/bench/case.h"
+#include "tests/bench/process.h"
 #include "tests/bench/report.h"
-#include "tests/bench/run.h"
-
-// Design notes.
-// Every run has a braind of its own with an empty data directory, so that runs do not depend on
-// their order. A warm-up load comes first and is not counted: it sizes arenas, tables and the
-// journal's first segments, and it trains what learns.
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 #define RUNS_MAX 15
-#define SEED 20261120
-#define WARM_UP_US 700000
-#define PATIENCE_US (30 * 1000000LL)
-#define RECORD_HEADER_BYTES 28 // journal.h: before the payload
-#define RECORD_ALIGN 8
-
-typedef struct bench_case {
-    const char *name;
-    uint32_t batch;
-    uint32_t producers;
-    uint32_t slots;
-    uint64_t rate;     // events a second; 0 = flood
-    uint64_t at_most;  // events a second that a flood is prepared for
-} bench_case;
-
-// Outstanding requests stay within limits.inflight of a door (256).
-static const bench_case cases[] = {
-    {"flood-64", 64, 4, 256, 0, 800000},
-    {"flood-1", 1, 4, 256, 0, 200000},
-    {"paced-5k-1", 1, 2, 64, 5000, 0},
-    {"paced-50k-64", 64, 2, 64, 50000, 0},
-    {"paced-100k-64", 64, 2, 64, 100000, 0},
-};
 
 typedef struct options {
     daemon_config daemon;
@@ -52,13 +23,6 @@ typedef struct options {
     int64_t seconds;
     int64_t runs;
 } options;
-
-typedef struct outcome {
-    run_result *result;
-    double per_s;
-    double rss_mib;
-    double bytes_per_event;
-} outcome;
 
 static const char usage[] =
     "bench-e2e - events through a whole braind: how many, how fast, at what cost\n"
@@ -88,79 +52,11 @@ say_run(const bench_case *c, int64_t number, int64_t runs)
     say(text);
 }
 
-// Bytes of the journal's records first < seq <= last.
-static uint64_t
-journal_bytes(const daemon_state *daemon, uint64_t first_seq, uint64_t last_seq)
-{
-    char dir[600];
-    rt_journal_reader *reader = NULL;
-    rt_record record = {0};
-    uint64_t bytes = 0;
-    snprintf(dir, sizeof(dir), "%s/data/journal", daemon->dir);
-    rt_err err = rt_journal_reader_open(dir, first_seq + 1, &reader);
-    while (err == RT_OK && record.seq < last_seq) {
-        err = rt_journal_reader_next(reader, &record);
-        if (err == RT_OK) {
-            size_t len = RECORD_HEADER_BYTES + record.payload.len;
-            bytes += (len + RECORD_ALIGN - 1) / RECORD_ALIGN * RECORD_ALIGN;
-        }
-    }
-    rt_journal_reader_close(reader);
-    return bytes;
-}
-
-static rt_err
-run_one(const options *opt, const bench_case *c, const load_events *events, outcome *ret)
-{
-    daemon_state daemon;
-    run *r = NULL;
-    uint64_t rate = c->rate > 0 ? c->rate : c->at_most;
-    uint32_t warm = (uint32_t)(rate * WARM_UP_US / 1000000);
-    uint32_t count = (uint32_t)RT_MIN(rate * (uint64_t)opt->seconds, events->count - warm);
-    load_messages first;
-    load_messages second;
-    run_config config = {.producers = c->producers,
-                         .slots = c->slots,
-                         .rate = c->rate,
-                         .limit_us = WARM_UP_US,
-                         .patience_us = PATIENCE_US};
-    rt_err err = daemon_start(&opt->daemon, &daemon);
-    if (err != RT_OK) {
-        return err;
-    }
-    load_pack(events, 0, warm, c->batch, rt_clock_wall_ms(), &first);
-    load_pack(events, warm, count, c->batch, rt_clock_wall_ms(), &second);
-    err = run_open(&daemon, c->producers, c->slots, events->count, &r);
-    if (err == RT_OK) {
-        err = run_load(r, &first, &config, ret->result);
-    }
-    if (err == RT_OK) {
-        config.limit_us = opt->seconds * 1000000;
-        err = run_load(r, &second, &config, ret->result);
-        daemon_usage used = daemon_usage_of(&daemon);
-        const run_result *result = ret->result;
-        double n = (double)RT_MAX(result->events, 1);
-        ret->per_s = n * 1e6 / (double)result->elapsed_us;
-        ret->rss_mib = (double)used.rss_kib / 1024;
-        ret->bytes_per_event =
-            (double)journal_bytes(&daemon, result->first_seq, result->last_seq) / n;
-    }
-    if (r != NULL) {
-        run_close(r);
-    }
-    daemon_stop(&daemon);
-    if (err == RT_OK) {
-        load_messages_free(&first);
-        load_messages_free(&second);
-    }
-    return err;
-}
-
 static int
 by_rate(const void *a, const void *b)
 {
-    const outcome *x = a;
-    const outcome *y = b;
+    const case_outcome *x = a;
+    const case_outcome *y = b;
     return (x->per_s > y->per_s) - (x->per_s < y->per_s);
 }
 
@@ -172,9 +68,9 @@ quantiles(const histogram *h)
 }
 
 static report_row
-row_of(const bench_case *c, const outcome *sorted, int64_t runs)
+row_of(const bench_case *c, const case_outcome *sorted, int64_t runs)
 {
-    const outcome *middle = &sorted[runs / 2];
+    const case_outcome *middle = &sorted[runs / 2];
     const run_result *result = middle->result;
     double n = (double)RT_MAX(result->events, 1);
     return (report_row){.suite = "e2e",
@@ -204,12 +100,12 @@ row_of(const bench_case *c, const outcome *sorted, int64_t runs)
 static rt_err
 run_case(const options *opt, const bench_case *c, const load_events *events, report_row *ret_row)
 {
-    outcome outcomes[RUNS_MAX] = {0};
+    case_outcome outcomes[RUNS_MAX] = {0};
     rt_err err = RT_OK;
     for (int64_t i = 0; i < opt->runs && err == RT_OK; i++) {
         say_run(c, i + 1, opt->runs);
         outcomes[i].result = rt_new(run_result);
-        err = run_one(opt, c, events, &outcomes[i]);
+        err = case_run(c, &opt->daemon, opt->seconds, events, &outcomes[i]);
     }
     say("");
     if (err == RT_OK) {
@@ -230,25 +126,27 @@ wanted(const options *opt, const bench_case *c)
 
 // Enough events for the largest case.
 static uint32_t
-events_needed(const options *opt)
+events_needed(const options *opt, const bench_case *cases, size_t count)
 {
     uint64_t most = 0;
-    for (size_t i = 0; i < RT_COUNT(cases); i++) {
-        uint64_t rate = cases[i].rate > 0 ? cases[i].rate : cases[i].at_most;
-        most = wanted(opt, &cases[i]) ? RT_MAX(most, rate) : most;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t events = wanted(opt, &cases[i]) ? case_events(&cases[i], opt->seconds) : 0;
+        most = RT_MAX(most, events);
     }
-    return (uint32_t)(most * (uint64_t)opt->seconds + most * WARM_UP_US / 1000000);
+    return (uint32_t)most;
 }
 
 static int
 run_all(const options *opt)
 {
     load_events events;
-    report_row rows[RT_COUNT(cases)];
+    size_t case_count;
+    const bench_case *cases = case_list(&case_count);
+    report_row *rows = rt_new_array(report_row, case_count);
     size_t count = 0;
     say("making events");
-    rt_err err = load_generate(events_needed(opt), SEED, &events);
-    for (size_t i = 0; i < RT_COUNT(cases) && err == RT_OK; i++) {
+    rt_err err = load_generate(events_needed(opt, cases, case_count), CASE_SEED, &events);
+    for (size_t i = 0; i < case_count && err == RT_OK; i++) {
         if (wanted(opt, &cases[i])) {
             err = run_case(opt, &cases[i], &events, &rows[count]);
             if (err != RT_OK) {
@@ -262,6 +160,7 @@ run_all(const options *opt)
     } else {
         report_table(rows, count);
     }
+    rt_free(rows);
     if (err != RT_OK) {
         fprintf(stderr, "%s: %s\n", rt_err_text(err), rt_err_detail());
     }
@@ -319,7 +218,15 @@ main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1UL); // paced sends leave on time, not up to 50 us late
+    process_scratch scratch;
+    rt_err err = process_scratch_open(opt.daemon.parent, opt.daemon.keep, &scratch);
+    if (err != RT_OK) {
+        fprintf(stderr, "bench-e2e: %s\n", rt_err_detail());
+        return EXIT_FAILED;
+    }
+    opt.daemon.parent = scratch.dir;
     int code = run_all(&opt);
     fflush(NULL);
+    process_scratch_close(&scratch);
     _exit(code); // no tear-down: nng 1.5.2 can hang when sockets close
 }

@@ -1,6 +1,9 @@
 #include "tests/bench/report.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "runtime/base/check.h"
 
 static void
 print_latency(const char *what, const report_quantiles *q)
@@ -68,6 +71,102 @@ report_json(const report_row *rows, size_t count)
                (unsigned long long)row->published, (unsigned long long)row->decided,
                (unsigned long long)row->gaps, (unsigned long long)row->refused,
                (unsigned long long)row->missing, i + 1 < count ? "," : "");
+    }
+    printf("]\n");
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+    const double *x = a;
+    const double *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+report_spread
+report_spread_of(double *values, size_t count)
+{
+    RT_ASSERT(count > 0);
+    qsort(values, count, sizeof(values[0]), by_value);
+    double median = (values[(count - 1) / 2] + values[count / 2]) / 2;
+    return (report_spread){median, values[0], values[count - 1]};
+}
+
+// A figure, or a dash where there is none.
+static void
+print_figure(int width, int digits, double value)
+{
+    if (value < 0) {
+        printf(" %*s", width, "-");
+    } else {
+        printf(" %*.*f", width, digits, value);
+    }
+}
+
+static void
+print_ratios(const report_line *line)
+{
+    for (size_t i = 0; i < line->ratio_count; i++) {
+        const report_ratio *ratio = &line->ratios[i];
+        printf("%s is %.2f times %s [%.2f .. %.2f]\n", line->name, ratio->times.median, ratio->to,
+               ratio->times.low, ratio->times.high);
+    }
+}
+
+void
+report_lines_table(const report_line *lines, size_t count)
+{
+    printf("%-28s %5s %4s %12s  %-25s %9s %9s %10s\n", "", "batch", "runs", "events/s",
+           "[lowest .. highest]", "p50 ms", "p99 ms", "us CPU");
+    for (size_t i = 0; i < count; i++) {
+        const report_line *line = &lines[i];
+        char range[64];
+        snprintf(range, sizeof(range), "[%.0f .. %.0f]", line->events_per_s.low,
+                 line->events_per_s.high);
+        printf("%-28s %5u %4u %12.0f  %-25s", line->name, line->batch, line->runs,
+               line->events_per_s.median, range);
+        print_figure(9, 3, line->p50_us / 1e3);
+        print_figure(9, 3, line->p99_us / 1e3);
+        print_figure(10, 3, line->cpu_us_per_event);
+        printf("\n");
+    }
+    printf("\n");
+    for (size_t i = 0; i < count; i++) {
+        print_ratios(&lines[i]);
+    }
+}
+
+// A field whose value may be missing, which is null.
+static void
+print_field(const char *name, double value)
+{
+    if (value < 0) {
+        printf(", \"%s\": null", name);
+    } else {
+        printf(", \"%s\": %.3f", name, value);
+    }
+}
+
+void
+report_lines_json(const report_line *lines, size_t count)
+{
+    printf("[\n");
+    for (size_t i = 0; i < count; i++) {
+        const report_line *line = &lines[i];
+        printf("  {\"suite\": \"%s\", \"name\": \"%s\", \"batch\": %u, \"runs\": %u, "
+               "\"events_per_s\": %.0f, \"low_per_s\": %.0f, \"high_per_s\": %.0f",
+               line->suite, line->name, line->batch, line->runs, line->events_per_s.median,
+               line->events_per_s.low, line->events_per_s.high);
+        print_field("p50_us", line->p50_us);
+        print_field("p99_us", line->p99_us);
+        print_field("cpu_us_per_event", line->cpu_us_per_event);
+        for (size_t k = 0; k < line->ratio_count; k++) {
+            const report_ratio *ratio = &line->ratios[k];
+            printf("%s\"%s\": {\"median\": %.3f, \"low\": %.3f, \"high\": %.3f}",
+                   k == 0 ? ", \"ratio_to\": {" : ", ", ratio->to, ratio->times.median,
+                   ratio->times.low, ratio->times.high);
+        }
+        printf("%s}%s\n", line->ratio_count > 0 ? "}" : "", i + 1 < count ? "," : "");
     }
     printf("]\n");
 }

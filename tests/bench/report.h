@@ -40,6 +40,40 @@ typedef struct report_row {
     uint64_t missing;   // decisions without the word of some agent
 } report_row;
 
+// A figure of several runs.
+typedef struct report_spread {
+    double median;
+    double low;
+    double high;
+} report_spread;
+
+// How many times another's rate one's own is, of each round both ran in.
+typedef struct report_ratio {
+    const char *to; // the other's name
+    report_spread times;
+} report_ratio;
+
+// One system or stage beside others; quantiles and CPU are medians of its runs.
+typedef struct report_line {
+    const char *suite;
+    const char *name;
+    uint32_t batch;
+    uint32_t runs;
+    report_spread events_per_s;
+    double p50_us; // negative: not measured
+    double p99_us;
+    double cpu_us_per_event; // negative: not measured
+    const report_ratio *ratios;
+    size_t ratio_count;
+} report_line;
+
+// report_spread_of is median, lowest and highest of at least one value; it sorts them. Of an even
+// number the median is the mean of the middle two.
+report_spread report_spread_of(double *values, size_t count);
+// report_lines_table prints lines for people, their ratios below.
+void report_lines_table(const report_line *lines, size_t count);
+// report_lines_json prints lines as a JSON array.
+void report_lines_json(const report_line *lines, size_t count);
 // report_table prints rows for people.
 void report_table(const report_row *rows, size_t count);
 // report_json prints rows as a JSON array.
