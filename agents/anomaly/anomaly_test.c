@@ -127,7 +127,7 @@ test_sampled_metric_is_detected_and_cleared(void **state)
         }
         CHECK_CSTR(s.last_severity, "critical");
         CHECK_TRUE(s.alerts >= 1);
-        now = sample(&d, rows[i].metric, now, 60, rows[i].usual, &rng);
+        (void)sample(&d, rows[i].metric, now, 60, rows[i].usual, &rng);
         (void)snprintf(want, sizeof(want), "cleared %s", rows[i].want);
         CHECK_TRUE(was_said(&s, want));
         drive_close(&d);

@@ -207,7 +207,7 @@ learning_order_name(learning_order *row, rt_str customer, rt_str city, rt_str ca
 {
     char texts[sizeof(row->texts)] = {0};
     const rt_str given[] = {customer, city, carrier};
-    uint8_t lens[RT_COUNT(given)];
+    uint8_t lens[RT_COUNT(given)] = {0};
     size_t at = 0;
 
     for (size_t i = 0; i < RT_COUNT(given); i++) {

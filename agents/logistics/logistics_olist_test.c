@@ -38,7 +38,7 @@ on_answer(drive *d, const rt_event *event, const msg_answer *answer)
 {
     tally *t = d->user;
     const msg_prediction *prediction = answer->predictions.items;
-    rt_str key = RT_STR("");
+    rt_str key;
 
     if (answer->predictions.count == 0) {
         return;

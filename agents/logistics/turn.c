@@ -106,7 +106,7 @@ logistics__propose_carrier(logistics__turn *t, rt_str from, bool *ret_proposed)
     };
     size_t count = logistics_carriers_options(carriers, t->event->tenant, v.city,
                                               t->event->time_ms, options);
-    size_t now = count;
+    size_t now;
     rt_err err;
 
     *ret_proposed = false;

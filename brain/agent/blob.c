@@ -45,7 +45,7 @@ put_chunk(rt_table *table, uint64_t number, uint64_t index, rt_bytes header, rt_
     rt_key key = key_of(number, index);
 
     memcpy(row, header.ptr, header.len);
-    if (chunk.len > 0) {
+    if (chunk.ptr != NULL) {
         memcpy(row + header.len, chunk.ptr, chunk.len);
     }
     rt_table_put(table, rt_key_bytes(&key), (rt_bytes){row, header.len + chunk.len});
@@ -59,6 +59,7 @@ br_blob_put(rt_table *table, uint64_t number, rt_bytes bytes)
     uint64_t index = 0;
     size_t at = 0;
 
+    RT_ASSERT(bytes.ptr != NULL || bytes.len == 0);
     (void)br_blob_del(table, number); // a longer former blob must not leave its tail
     store_be64(header, bytes.len);
     do {

@@ -618,7 +618,6 @@ test_host_sends_health_about_once_a_second(void **state)
 static void
 test_host_damaged_state_is_begun_anew_and_told(void **state)
 {
-    fixture *f = *state;
     bool flipped = true;
 
     for (uint64_t bit = 0; flipped; bit += 101) {
@@ -626,7 +625,7 @@ test_host_damaged_state_is_begun_anew_and_told(void **state)
 
         CHECK_INT(teardown(state), 0);
         CHECK_INT(setup(state), 0);
-        f = *state;
+        fixture *f = *state;
         start_host(f, DIR);
         CHECK_FALSE(f->hello.lost);
         feed(f, 1, 4, 2);

@@ -785,6 +785,9 @@ find_late_ones(collecting *c)
 {
     br_hearing *hearing = c->hearing;
     uint32_t left = 0;
+    if (c->missing == NULL) {
+        return; // nobody is missing
+    }
     for (uint32_t i = 0; i < hearing->missing_count; i++) {
         if (!is_heard(hearing, c->missing[i])) {
             c->missing[left++] = c->missing[i];

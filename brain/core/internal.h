@@ -250,7 +250,7 @@ typedef struct br_internal_event {
     int64_t time_ms; // RT_TIME_NONE = the clock
     rt_bytes data;
 } br_internal_event;
-rt_err br__take_internal(br_brain *brain, const br_internal_event *event,
+rt_err br__take_internal(br_brain *brain, const br_internal_event *made,
                          rt_reject *ret_reject) RT_MUST_USE;
 // br__starved tells whether memory was refused since the start, or something else went wrong for
 // good: then nothing made since may leave, and the brain gives up.

@@ -978,6 +978,7 @@ test_storage_tells_how_full_it_is(void **state)
 
     write_history(f, 9);
     CHECK_OK(start(f));
+    CHECK_TRUE(f->brain != NULL);
     for (size_t i = 0; i < RT_COUNT(fills); i++) {
         uint64_t used = rt_kv_used_bytes(f->brain->kv);
 

@@ -988,16 +988,16 @@ test_state_damaged_row_of_any_table_is_refused(void **state)
     br_dedup_remember(f->state->dedup, &numbered);
     reopen(f);
     uint64_t hash = br_state_hash(f->state);
-    for (uint8_t table = BR_TABLE_META; table <= BR_TABLE_DEAD; table++) {
+    for (int table = BR_TABLE_META; table <= BR_TABLE_DEAD; table++) {
         br_state_free(f->state);
         f->state = NULL;
         store_kit_close(&f->kit);
         store_kit_open(&f->kit);
-        damage(f, table);
+        damage(f, (uint8_t)table);
         CHECK_ERR(br_state_new(f->kit.store, &config, diag, &refused), RT_ECORRUPT);
         CHECK_TRUE(refused == NULL);
 
-        damage(f, table);
+        damage(f, (uint8_t)table);
         store_kit_close(&f->kit);
         store_kit_open(&f->kit);
         f->state = state_kit_open(f->kit.store, f->pack);

@@ -215,6 +215,7 @@ br_dedup_new(rt_store *store, uint32_t events_max, int64_t window_ms, br_dedup *
     dedup->pages = pages;
     dedup->producers = producers;
     dedup->capacity = (events_max + PAGE_ENTRIES - 1) / PAGE_ENTRIES * PAGE_ENTRIES;
+    RT_ASSERT(dedup->capacity > 0); // there is no window of 0 events, nor one past 32 bits
     dedup->window_ms = window_ms;
     uint32_t slots = PAGE_ENTRIES;
     while (slots < dedup->capacity * 2) {

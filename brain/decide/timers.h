@@ -28,7 +28,7 @@ rt_err br_timers_new(rt_store *store, br_timers **ret) RT_MUST_USE;
 void br_timers_free(br_timers *timers);
 // br_timers_set folds a timer being set, moved, or cancelled (due_ms 0). Over BR_TIMERS_MAX a new
 // timer is refused (counted).
-void br_timers_set(br_timers *timers, rt_tenant tenant, rt_str owner, rt_str key, int64_t due_ms,
+void br_timers_set(br_timers *timers, rt_tenant tenant, rt_str owner, rt_str name, int64_t due_ms,
                    rt_str subject);
 // br_timers_due views the next timer due at or before `now_ms`, or false.
 bool br_timers_due(br_timers *timers, int64_t now_ms, br_due *ret_due);

@@ -43,7 +43,8 @@ child(br__compiler *c, const br__node *node, size_t index)
     for (size_t i = 0; i < index; i++) {
         at = c->nodes[at].next;
     }
-    return at == BR__NO_NODE ? NULL : &c->nodes[at];
+    RT_ASSERT(at != BR__NO_NODE); // what is asked for, the operator has
+    return &c->nodes[at];
 }
 
 static bool

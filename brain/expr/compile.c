@@ -259,15 +259,17 @@ sorted_list(emitter *e, br__value list, br__value *ret_sorted)
     return true;
 }
 
+// The last operand of a node that has some.
 static const br__node *
 last_child(const br__compiler *c, const br__node *node)
 {
     uint16_t at = node->first_child;
 
-    while (at != BR__NO_NODE && c->nodes[at].next != BR__NO_NODE) {
+    RT_ASSERT(at != BR__NO_NODE);
+    while (c->nodes[at].next != BR__NO_NODE) {
         at = c->nodes[at].next;
     }
-    return at != BR__NO_NODE ? &c->nodes[at] : NULL;
+    return &c->nodes[at];
 }
 
 // The place of a constant's instruction when it is the last one written.
@@ -288,12 +290,16 @@ take_back_const(emitter *e, const br__node *node)
 static bool
 put_prepared(emitter *e, const br__node *node)
 {
-    const br__node *last = last_child(e->c, node);
+    const br__node *last = NULL;
     const char *why = NULL;
     size_t at = 0;
     br__regex *regex = NULL;
     br__value sorted;
 
+    if (node->code != BR__IN && node->code != BR__MATCHES) {
+        return false;
+    }
+    last = last_child(e->c, node);
     if (node->code == BR__IN && last->code == BR__CONST && sorted_list(e, last->value, &sorted) &&
         take_back_const(e, last)) {
         (void)put_op(e, BR__IN_SORTED, put_const(e, sorted), node->span);
@@ -336,8 +342,8 @@ put_variable(emitter *e, const br__node *node)
         rt_str field = dot != NULL ? (rt_str){rest.ptr, (size_t)(dot - rest.ptr)} : rest;
         bool is_last = field.len == rest.len;
 
-        at = put_op(e, is_last && node->code == BR__HAS ? BR__TEST : BR__SELECT,
-                    put_const(e, kept_text(e, field)), node->span);
+        (void)put_op(e, is_last && node->code == BR__HAS ? BR__TEST : BR__SELECT,
+                     put_const(e, kept_text(e, field)), node->span);
         rest = is_last ? RT_STR("") : (rt_str){dot + 1, rest.len - field.len - 1};
     }
 }
@@ -583,7 +589,7 @@ br__emit(br__compiler *c, br_expr *ret_expr)
     ret_expr->kind = outside_kind(c->nodes[c->node_count - 1].type);
     ret_expr->type = write_type(c, c->nodes[c->node_count - 1].type, ret_expr->arena);
     mark_top(c, e->is_top);
-    for (uint16_t i = 0; i < c->node_count; i++) {
+    for (uint16_t i = 0; i < (uint16_t)c->node_count; i++) { // at most BR__NODES_MAX
         uint16_t parent = c->nodes[i].parent;
 
         if (!e->is_top[i] && (parent == BR__NO_NODE || e->is_top[parent])) {

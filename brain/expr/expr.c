@@ -21,7 +21,7 @@ const char *
 br__code_text(br__code code)
 {
     static const char *const texts[] = {
-#define X(name, text) [BR__##name] = text,
+#define X(name, text) [BR__##name] = (text),
         BR__CODES
 #undef X
     };

@@ -118,7 +118,9 @@ reduce(br__parser *p)
 bool
 br__reduce_from(br__parser *p, br__precedence floor)
 {
-    while (p->entry_count > 0 && br__top_entry(p)->precedence >= floor) {
+    const br__entry *top = NULL;
+
+    while ((top = br__top_entry(p)) != NULL && top->precedence >= floor) {
         if (!reduce(p)) {
             return false;
         }

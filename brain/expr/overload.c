@@ -209,9 +209,9 @@ result_of(br__compiler *c, const overload *o, const br__type *args, br__type *re
         element = br__type_element(c, args[0]);
         return br__type_join(c, element, args[1], ret_type);
     default:
-        for (br__type type = BR__TY_DYN; type < BR__TY_LIST; type++) {
+        for (int type = BR__TY_DYN; type < BR__TY_LIST; type++) {
             if (letters[type] == o->result) {
-                *ret_type = type;
+                *ret_type = (br__type)type;
                 return true;
             }
         }

@@ -68,27 +68,27 @@ typedef struct br_playbooks br_playbooks;
 rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
                             uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
 // br_playbooks_free releases a set; NULL is fine.
-void br_playbooks_free(br_playbooks *playbooks);
+void br_playbooks_free(br_playbooks *set);
 // br_playbooks_version is the number it was compiled with.
-uint64_t br_playbooks_version(const br_playbooks *playbooks);
+uint64_t br_playbooks_version(const br_playbooks *set);
 // br_playbooks_count and br_playbooks_info list the set.
-size_t br_playbooks_count(const br_playbooks *playbooks);
-br_playbook_info br_playbooks_info(const br_playbooks *playbooks, size_t index);
+size_t br_playbooks_count(const br_playbooks *set);
+br_playbook_info br_playbooks_info(const br_playbooks *set, size_t index);
 // br_playbooks_file_count and br_playbooks_file give back the texts.
-size_t br_playbooks_file_count(const br_playbooks *playbooks);
-br_playbook_file br_playbooks_file(const br_playbooks *playbooks, size_t index);
+size_t br_playbooks_file_count(const br_playbooks *set);
+br_playbook_file br_playbooks_file(const br_playbooks *set, size_t index);
 // br_playbooks_hash is a hash over names and texts of the files.
 uint64_t br_playbooks_hash(const br_playbook_file *files, size_t count);
 // br_playbooks_hears tells whether any rule names the event type (a timer.fired may be a
 // verification and is always heard).
-bool br_playbooks_hears(const br_playbooks *playbooks, const rt_event_type *type);
+bool br_playbooks_hears(const br_playbooks *set, const rt_event_type *type);
 // br_playbooks_consult evaluates the rules of the event's type. Everything returned lives in
 // `arena`; a rule whose actions cannot be built (a missing field in a template) is reported as
 // an error in `consulted`, never half done.
 //   errors    RT_ENOMEM the arena's limit: the consultation is empty
-rt_err br_playbooks_consult(const br_playbooks *playbooks, const br_situation *situation,
-                            rt_arena *arena, msg_consultation *ret) RT_MUST_USE;
+rt_err br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
+                            msg_consultation *ret) RT_MUST_USE;
 // br_playbooks_throttle_ms is the throttle period of a playbook; 0 without or when unknown.
-int64_t br_playbooks_throttle_ms(const br_playbooks *playbooks, rt_str id);
+int64_t br_playbooks_throttle_ms(const br_playbooks *set, rt_str id);
 
 #endif

@@ -12,7 +12,7 @@
 #include "runtime/base/attr.h"
 
 // rt_alloc returns `bytes` zeroed bytes; aborts with a report when there is no memory.
-void *rt_alloc(size_t bytes) RT_MUST_USE;
+void *rt_alloc(size_t bytes) RT_MUST_USE RT_NEVER_NULL;
 
 // rt_try_alloc returns `bytes` bytes, not zeroed, or NULL.
 void *rt_try_alloc(size_t bytes) RT_MUST_USE;
@@ -29,10 +29,10 @@ RT_NORETURN void rt_out_of_memory(const char *where);
 #define RT_MUST_HAVE(x) (RT_LIKELY(x) ? (void)0 : rt_out_of_memory(#x))
 
 // rt_realloc grows or shrinks a block, keeping contents; aborts when there is no memory.
-void *rt_realloc(void *ptr, size_t bytes) RT_MUST_USE;
+void *rt_realloc(void *ptr, size_t bytes) RT_MUST_USE RT_NEVER_NULL;
 
 // rt_alloc_aligned returns zeroed bytes aligned to 64 bytes (vectors); free with rt_free.
-void *rt_alloc_aligned(size_t bytes) RT_MUST_USE;
+void *rt_alloc_aligned(size_t bytes) RT_MUST_USE RT_NEVER_NULL;
 
 // rt_free releases what the functions above returned; NULL is fine.
 void rt_free(void *ptr);

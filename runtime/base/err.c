@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/check.h"
 #include "runtime/base/text.h"
 
 // Design notes.
@@ -75,6 +76,7 @@ rt_fail_at(const char *file, int line, rt_err err, const char *fmt, ...)
     rt_str whole = {fmt, strcspn(fmt, "%")};
     va_list args;
 
+    RT_ASSERT(err != RT_OK);
     if (fmt[whole.len] != '\0' || whole.len >= sizeof(text)) {
         va_start(args, fmt);
         (void)vsnprintf(text, sizeof(text), fmt, args);

@@ -11,7 +11,7 @@
 
 typedef enum rt_err {
     RT_OK = 0,
-#define X(name, code, class, text) name = code,
+#define X(name, code, class, text) name = (code),
 #include "runtime/base/err.def"
 #undef X
 } rt_err;
@@ -33,9 +33,19 @@ const char *rt_err_name(rt_err err);
 rt_err_class rt_err_class_of(rt_err err);
 
 // rt_fail records where and why an error began, and returns it; use at the origin only. It is
-// rt_fail_at with the caller's place.
-#define rt_fail(err, ...) rt_fail_at(__FILE__, __LINE__, (err), __VA_ARGS__)
+// rt_fail_at with the caller's place. `err` is never RT_OK.
+#define rt_fail(err, ...) rt__failure(rt_fail_at(__FILE__, __LINE__, (err), __VA_ARGS__))
 rt_err rt_fail_at(const char *file, int line, rt_err err, const char *fmt, ...) RT_PRINTF(4, 5);
+
+// rt__failure says to compilers and analyzers what rt_fail_at asserts: this is not RT_OK.
+static inline rt_err
+rt__failure(rt_err err)
+{
+    if (err == RT_OK) {
+        RT_NEVER();
+    }
+    return err;
+}
 
 // rt_err_detail is the text of this thread's last rt_fail, without file and line; never NULL.
 const char *rt_err_detail(void);

@@ -74,6 +74,7 @@ rt_config_new(const rt_param *params, size_t count, const char *const *extra_key
     }
     config->extras = rt_new_array(extra, RT_MAX(config->extra_count, (size_t)1));
     for (size_t i = 0; i < config->extra_count; i++) {
+        RT_ASSERT(extra_keys != NULL);
         config->extras[i].key = extra_keys[i];
     }
     return config;

@@ -423,7 +423,7 @@ static void
 test_mark_of_another_chain_hash_is_refused(void **state)
 {
     rt_journal *journal = open_journal(64 * MIB);
-    rt_journal_info info = rt_journal_info_get(journal);
+    rt_journal_info info;
     rt__mark mark = {.pos = DATA_AT + 2 * GROUP_BYTES, .seq = 4, .group = 2};
 
     (void)state;

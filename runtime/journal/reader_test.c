@@ -327,8 +327,7 @@ test_reader_begins_in_the_segment_of_its_first_record(void **state)
 
         // what lies before is not looked at, so damage there is not met
         for (uint64_t s = 0; s < segments_before; s++) {
-            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016llx.seg",
-                           (unsigned long long)(1 + 17 * s));
+            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016" PRIx64 ".seg", 1 + 17 * s);
             CHECK_TRUE(sim_disk_flip_bit(path, (DATA_AT + 100) * 8));
         }
         CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, froms[i], &reader));
@@ -336,8 +335,7 @@ test_reader_begins_in_the_segment_of_its_first_record(void **state)
         CHECK_U64(record.seq, froms[i]);
         rt_journal_reader_close(reader);
         for (uint64_t s = 0; s < segments_before; s++) {
-            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016llx.seg",
-                           (unsigned long long)(1 + 17 * s));
+            (void)snprintf(path, sizeof(path), JOURNAL_DIR "/%016" PRIx64 ".seg", 1 + 17 * s);
             CHECK_TRUE(sim_disk_flip_bit(path, (DATA_AT + 100) * 8));
         }
     }

@@ -22,7 +22,8 @@ typedef void (*rt_on_load_reply)(void *user, uint32_t slot, rt_err err, rt_bytes
 //   errors    RT_EUNREACH nobody listens · RT_EINVAL bad address · RT_EIO
 rt_err rt_load_dial(const char *url, uint32_t slots, rt_on_load_reply on_reply, void *user,
                     rt_load **ret_load) RT_MUST_USE;
-// rt_load_send sends a request (copied) on a free slot; any thread, one at a time for a slot.
-void rt_load_send(rt_load *load, uint32_t slot, rt_bytes body);
+// rt_load_send sends a request (copied) on the free slot of this index; any thread, one at a time
+// for a slot.
+void rt_load_send(rt_load *load, uint32_t index, rt_bytes body);
 
 #endif

@@ -251,7 +251,7 @@ rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on_reques
 }
 
 void
-rt_request_reply(rt_request *request, rt_bytes reply)
+rt_request_reply(rt_request *request, rt_bytes body)
 {
     rt_rep *rep = NULL;
     rt__sp_buf *buf = NULL;
@@ -259,13 +259,13 @@ rt_request_reply(rt_request *request, rt_bytes reply)
     RT_CHECK(request, REQUEST_MAGIC);
     RT_ASSERT(request->state == OUT);
     rep = request->rep;
-    buf = rt__sp_buf_new(request->hops_len + reply.len);
+    buf = rt__sp_buf_new(request->hops_len + body.len);
     buf->pipe = request->msg->pipe;
     memcpy(rt__sp_buf_body(buf), request->msg->bytes, request->hops_len);
-    if (reply.len > 0) {
-        memcpy(rt__sp_buf_body(buf) + request->hops_len, reply.ptr, reply.len);
+    if (body.len > 0) {
+        memcpy(rt__sp_buf_body(buf) + request->hops_len, body.ptr, body.len);
     }
-    rt_free(request->msg); // only now: `reply` may view the request
+    rt_free(request->msg); // only now: `body` may view the request
     request->msg = NULL;
     pthread_mutex_lock(&rep->bell.lock);
     request->state = FREE;

@@ -44,7 +44,7 @@ typedef void (*rt_on_request)(void *user, rt_request *request, rt_bytes body);
 rt_err rt_rep_listen(rt_loop *loop, const char *url, rt_net_limits limits, rt_on_request on_request,
                      void *user, rt_rep **ret_rep) RT_MUST_USE;
 // rt_request_reply sends the answer and ends the request (also when the peer is gone).
-void rt_request_reply(rt_request *request, rt_bytes reply);
+void rt_request_reply(rt_request *request, rt_bytes body);
 // rt_rep_pause stops handing out requests (true) or goes on (false); waiting ones stay in
 // transport.
 void rt_rep_pause(rt_rep *rep, bool paused);
@@ -107,9 +107,9 @@ rt_err rt_client_dial(const char *url, int64_t timeout_ms, rt_client **ret_clien
 //   errors    RT_ETIMEOUT · RT_ECLOSED the connection broke · RT_EUNREACH · RT_ENOMEM
 rt_err rt_client_call(rt_client *client, rt_bytes body, rt_arena *arena,
                       rt_bytes *ret_reply) RT_MUST_USE;
-// rt_client_send and rt_client_recv let several requests be outstanding: `slot` < 256 names one.
-rt_err rt_client_send(rt_client *client, uint32_t slot, rt_bytes body) RT_MUST_USE;
-rt_err rt_client_recv(rt_client *client, uint32_t slot, rt_arena *arena,
+// rt_client_send and rt_client_recv let several requests be outstanding: `index` < 256 names one.
+rt_err rt_client_send(rt_client *client, uint32_t index, rt_bytes body) RT_MUST_USE;
+rt_err rt_client_recv(rt_client *client, uint32_t index, rt_arena *arena,
                       rt_bytes *ret_reply) RT_MUST_USE;
 
 typedef struct rt_sub rt_sub;

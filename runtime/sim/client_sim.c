@@ -121,15 +121,15 @@ abandon(wait *w)
 }
 
 rt_err
-rt_client_send(rt_client *client, uint32_t slot, rt_bytes body)
+rt_client_send(rt_client *client, uint32_t index, rt_bytes body)
 {
     wait *w = sim__new(wait);
 
     RT_CHECK(client, CLIENT_MAGIC);
-    RT_ASSERT(slot < SLOTS_MAX);
-    abandon(client->slots[slot]);
+    RT_ASSERT(index < SLOTS_MAX);
+    abandon(client->slots[index]);
     w->state = SLOT_SENT;
-    client->slots[slot] = w;
+    client->slots[index] = w;
     sim_request(client->url, body, on_reply, w);
     return RT_OK;
 }
@@ -143,15 +143,15 @@ is_answered(const void *state)
 }
 
 rt_err
-rt_client_recv(rt_client *client, uint32_t slot, rt_arena *arena, rt_bytes *ret_reply)
+rt_client_recv(rt_client *client, uint32_t index, rt_arena *arena, rt_bytes *ret_reply)
 {
     wait *w = NULL;
     rt_err err = RT_OK;
 
     RT_CHECK(client, CLIENT_MAGIC);
-    RT_ASSERT(slot < SLOTS_MAX && client->slots[slot] != NULL);
-    w = client->slots[slot];
-    client->slots[slot] = NULL;
+    RT_ASSERT(index < SLOTS_MAX && client->slots[index] != NULL);
+    w = client->slots[index];
+    client->slots[index] = NULL;
     if (!drive_until(client->timeout_ms, is_answered, w)) {
         abandon(w);
         return rt_fail(RT_ETIMEOUT, "%s: no reply in time", client->url);

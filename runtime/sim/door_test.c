@@ -210,8 +210,10 @@ test_pub_reaches_subscribers_in_order(void **state)
     rt_pub_send(pub, rt_bytes_of_str(RT_STR("-")));
     sim_sub("tcp://127.0.0.1:7703", on_message, &n);
     CHECK_OK(rt_sub_dial("tcp://127.0.0.1:7703", RT_STR("c"), &sub));
-    for (char c = 'a'; c <= 'f'; c++) {
-        rt_pub_send(pub, (rt_bytes){(const uint8_t *)&c, 1});
+    for (int c = 'a'; c <= 'f'; c++) {
+        uint8_t byte = (uint8_t)c;
+
+        rt_pub_send(pub, (rt_bytes){&byte, 1});
     }
     CHECK_OK(rt_sub_recv(sub, 1000, arena, &got));
     CHECK_STR(rt_str_of_bytes(got), "c");
@@ -401,8 +403,10 @@ test_subscriber_that_does_not_read_loses_what_is_too_much(void **state)
     sim_sub("tcp://127.0.0.1:7703", on_message, &n);
     rt_pub_send(pub, rt_bytes_of_str(RT_STR("-"))); // on its way when reading stops
     sim_sub_stall("tcp://127.0.0.1:7703", true);
-    for (char c = 'a'; c <= 'z'; c++) {
-        rt_pub_send(pub, (rt_bytes){(const uint8_t *)&c, 1});
+    for (int c = 'a'; c <= 'z'; c++) {
+        uint8_t byte = (uint8_t)c;
+
+        rt_pub_send(pub, (rt_bytes){&byte, 1});
     }
     sim_advance_ms(1000);
     CHECK_CSTR(n.text, "");

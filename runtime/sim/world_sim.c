@@ -88,7 +88,7 @@ sim__text(const char *text)
     size_t len = strlen(text);
     char *copy = sim__alloc(len + 1);
 
-    memcpy(copy, text, len);
+    memcpy(copy, text, len + 1);
     return copy;
 }
 

@@ -91,7 +91,7 @@ test_table_edit_makes_zeroed_and_resizes(void **state)
         CHECK_INT(row[i], 0);
         row[i] = 0xff;
     }
-    row = rt_table_edit(table, text("k"), 4, &created);
+    (void)rt_table_edit(table, text("k"), 4, &created);
     CHECK_FALSE(created);
     row = rt_table_edit(table, text("k"), 500, &created);
     CHECK_U64((uintptr_t)row % 8, 0);

@@ -384,6 +384,7 @@ test_yaml_random_bytes_never_crash(void **state)
         if (rt_yaml_parse("t", (rt_str){text, len}, f->arena, f->diag, &f->root) == RT_OK) {
             const rt_node *node = f->root;
 
+            CHECK_TRUE(node != NULL);
             // Every offset of the first scalar maps to some place, also past its end.
             while (node->child != NULL) {
                 node = node->child;

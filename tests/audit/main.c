@@ -177,9 +177,9 @@ load_pack_dir(void *user, const char *path)
 {
     audit_pack *pack = user;
     DIR *dir = opendir(path);
-    bool ok = dir != NULL;
+    bool ok = true;
 
-    if (!ok) {
+    if (dir == NULL) {
         (void)fprintf(stderr, "audit: %s: cannot be read\n", path);
         return false;
     }

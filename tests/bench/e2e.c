@@ -183,10 +183,11 @@ parse(int argc, char **argv, options *opt)
             opt->daemon.keep = true;
             continue;
         }
-        i++;
         if (value == NULL) {
-            ok = false;
-        } else if (strcmp(argv[i - 1], "--braind") == 0) {
+            return false;
+        }
+        i++;
+        if (strcmp(argv[i - 1], "--braind") == 0) {
             opt->daemon.braind = value;
         } else if (strcmp(argv[i - 1], "--config") == 0) {
             opt->daemon.config = value;

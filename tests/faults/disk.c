@@ -425,12 +425,15 @@ static rt_err
 read_file(disk *d, const char *from, const char *path)
 {
     uint8_t page[PAGE];
-    inode *node = d->inodes[disk__find(&d->durable, path)->inode];
+    const name *known = disk__find(&d->durable, path);
+    inode *node = NULL;
     struct stat info;
     ssize_t n = 0;
     rt_err err = RT_OK;
     int fd = open(from, O_RDONLY | O_CLOEXEC);
 
+    RT_ASSERT(known != NULL); // read_dir has just named it
+    node = d->inodes[known->inode];
     if (fd < 0 || fstat(fd, &info) != 0) {
         err = fail_path("read", from);
     }

@@ -214,9 +214,9 @@ static bool
 start(life *l)
 {
     static const char *const sets[] = {
-        "data.dir=" DATA_DIR,       "data.segment_bytes=1MiB", "data.cut_every=20ms",
+        ("data.dir=" DATA_DIR),     "data.segment_bytes=1MiB", "data.cut_every=20ms",
         "data.store_max_bytes=64MiB", "pack.core=/packs/core",   "pack.dir=/packs/logistics",
-        "playbooks.dir=/playbooks", "doors.ingest=" INGEST_URL, "doors.pull=", "doors.publish="};
+        "playbooks.dir=/playbooks", ("doors.ingest=" INGEST_URL), "doors.pull=", "doors.publish="};
     settings_flags flags = {.config_file = CONFIG_PATH};
     br_host_config host;
     rt_err err = RT_OK;

@@ -163,7 +163,9 @@ put_data(shop *s, rt_bytes data)
             rt_mp whole = mp;
 
             ok = ok && rt_mp_raw(&whole, &raw) == RT_OK;
-            rt_mpw_raw(&s->body, raw);
+            if (ok) {
+                rt_mpw_raw(&s->body, raw);
+            }
         }
         ok = ok && rt_mp_skip(&mp) == RT_OK;
     }
@@ -186,10 +188,9 @@ put_attribute(shop *s, rt_str name, rt_bytes raw)
         } else {
             rt_mpw_cstr(&s->body, SOURCE_UNMARKED);
         }
-    } else if (is_text && rt_str_is(name, "id")) {
-        put_key(s, text);
-    } else if (is_text && rt_str_is(name, "subject") &&
-               !rt_str_starts(text, RT_STR("carrier/"))) {
+    } else if (is_text && (rt_str_is(name, "id") ||
+                           (rt_str_is(name, "subject") &&
+                            !rt_str_starts(text, RT_STR("carrier/"))))) {
         put_key(s, text);
     } else {
         rt_mpw_raw(&s->body, raw);

@@ -40,7 +40,7 @@ static uint16_t
 topic_tenant(rt_str topic)
 {
     const char *dot = memchr(topic.ptr, '.', topic.len);
-    rt_str rest = {dot, 0};
+    rt_str rest;
 
     if (dot == NULL) {
         return 0;

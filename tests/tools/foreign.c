@@ -238,7 +238,10 @@ read_escape(rt_str *json, rt_text *out)
         return false;
     }
     if (high >= 0xd800 && high < 0xdc00) { // the first of two that are one character
-        if (take(json) != '\\' || take(json) != 'u' || !read_hex4(json, &low)) {
+        if (take(json) != '\\') {
+            return false;
+        }
+        if (take(json) != 'u' || !read_hex4(json, &low) || low < 0xdc00 || low >= 0xe000) {
             return false;
         }
         high = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);

@@ -156,7 +156,7 @@ int
 ctl_cmd_playbooks_check(ctl_run *run)
 {
     gathering g = {.run = run};
-    rt_bytes answer;
+    rt_bytes answer = {NULL, 0};
     char fine[128];
     ctl_map args = ctl_map_begin(CTL_REQUEST_MAX);
     rt_mpw_init(&g.files, CTL_REQUEST_MAX);

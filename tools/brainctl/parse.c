@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "runtime/base/check.h"
 #include "runtime/wire/diag.h"
 
 // Design notes.
@@ -117,6 +118,7 @@ read_number(const char *name, const char *value, int64_t max, uint64_t *ret, ctl
 static rt_err
 read_field(ctl_options *o, const char *value, ctl_mistake *m)
 {
+    RT_ASSERT(value != NULL);
     if (strchr(value, '=') == NULL || value[0] == '=') {
         return mistake(m, "a field is NAME=VALUE, not '%s'", value);
     }

@@ -95,8 +95,9 @@ static const br_agent_def *
 find_agent(rt_str name)
 {
     for (size_t i = 0; i < agents_registry_count; i++) {
-        if (rt_str_is(name, agents_registry[i]->name)) {
-            return agents_registry[i];
+        const br_agent_def *agent = agents_registry[i];
+        if (rt_str_is(name, agent->name)) {
+            return agent;
         }
     }
     return NULL;

@@ -102,7 +102,7 @@ static const char *const cancel_reasons[] = {
 };
 
 static const char *const issue_kinds[] = {
-    [TEXTS_LATE - TEXTS_LATE] = "late",       [TEXTS_DAMAGED - TEXTS_LATE] = "damaged",
+    [0] = "late",                             [TEXTS_DAMAGED - TEXTS_LATE] = "damaged",
     [TEXTS_LOST - TEXTS_LATE] = "lost",       [TEXTS_WRONG_ITEM - TEXTS_LATE] = "wrong_item",
     [TEXTS_BILLING - TEXTS_LATE] = "billing", [TEXTS_OTHER - TEXTS_LATE] = "other",
 };

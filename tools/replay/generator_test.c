@@ -121,7 +121,7 @@ test_generator_events_are_valid_ordered_and_unique(void **state)
     stream_event event = {0};
     int64_t last_ms = 0;
     gen *g = NULL;
-    gen_stats stats = {0};
+    gen_stats stats;
 
     (void)state;
     config.tenant = RT_STR("demo");
@@ -191,7 +191,7 @@ stats_of_run(uint64_t seed, uint64_t orders)
 {
     gen_config config = gen_defaults();
     stream_event event = {0};
-    gen_stats stats = {0};
+    gen_stats stats;
     gen *g = NULL;
 
     config.seed = seed;

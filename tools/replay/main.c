@@ -210,24 +210,25 @@ static void
 report(run *r, rt_err err)
 {
     FILE *to = r->opt.jsonl ? stderr : stdout;
+    summary sum = r->sum;
     gen_stats stats = {0};
     char why[RT_ERR_DETAIL_MAX + 64];
 
     if (err != RT_OK) {
         (void)snprintf(why, sizeof(why), "%s", rt_err_detail());
-        r->sum.error = why;
+        sum.error = why;
         (void)fprintf(stderr, "brain-replay: %s\n", why);
     }
-    r->sum.types = r->types;
-    r->sum.lines = r->opt.command == OPTIONS_FILE ? &r->lines : NULL;
+    sum.types = r->types;
+    sum.lines = r->opt.command == OPTIONS_FILE ? &r->lines : NULL;
     if (r->opt.stats && r->generator != NULL) {
         stats = gen_stats_of(r->generator);
-        r->sum.stats = &stats;
+        sum.stats = &stats;
     }
     if (r->opt.json_summary) {
-        summary_print_json(to, &r->sum);
+        summary_print_json(to, &sum);
     } else {
-        summary_print_text(to, &r->sum);
+        summary_print_text(to, &sum);
     }
 }
 

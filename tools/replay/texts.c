@@ -226,9 +226,12 @@ write_variable(rt_text *out, rt_str at, const texts_values *v)
 void
 texts_write(rt_text *out, texts_topic topic, uint32_t salt, const texts_values *values)
 {
-    rt_str rest = rt_str_of(templates[topic][salt % texts_templates(topic)]);
+    size_t count = texts_templates(topic);
+    rt_str rest;
     size_t begin = out->len;
 
+    RT_ASSERT(count > 0); // every topic has texts
+    rest = rt_str_of(templates[topic][salt % count]);
     while (rest.len > 0) {
         const char *brace = memchr(rest.ptr, '{', rest.len);
         size_t plain = brace != NULL ? (size_t)(brace - rest.ptr) : rest.len;

@@ -59,7 +59,7 @@ typedef struct workload_seller {
 // workload_city_at .. workload_goods_at view the tables; the index must be in range.
 const workload_city *workload_city_at(size_t city);
 const workload_carrier *workload_carrier_at(size_t carrier);
-const workload_goods *workload_goods_at(size_t goods);
+const workload_goods *workload_goods_at(size_t index);
 // workload_seller_at derives a seller from its index.
 workload_seller workload_seller_at(size_t seller);
 

@@ -168,6 +168,7 @@ on_created(forecast *f, const report_entry *entry)
         f->orders = rt_realloc(f->orders, f->cap * sizeof(order));
     }
     (void)rt_map_put(f->by_subject, order_key(entry, buf), f->count); // it is new
+    RT_ASSERT(f->orders != NULL);
     o = &f->orders[f->count];
     base = (f->all.late + FORECAST_PRIOR_RATE * FORECAST_PRIOR_WEIGHT) /
            (f->all.count + FORECAST_PRIOR_WEIGHT);
