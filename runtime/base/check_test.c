@@ -41,6 +41,12 @@ fail_on_no_object(void)
     RT_CHECK(none, 0x1234u);
 }
 
+static void
+fail_without_failing(void)
+{
+    (void)rt_fail(RT_OK, "nothing is wrong");
+}
+
 // Runs `body` in a child process, keeps what it writes to stderr and wants it to die of SIGABRT.
 static rt_str
 report_of(void (*body)(void), char *buf, size_t cap)
@@ -113,6 +119,15 @@ test_check_refuses_dead_and_missing_objects(void **state)
     CHECK_TRUE(contains(report_of(fail_on_no_object, buf, sizeof(buf)), "NULL"));
 }
 
+static void
+test_failure_that_is_a_success_is_refused(void **state)
+{
+    char buf[4096];
+
+    (void)state;
+    CHECK_TRUE(contains(report_of(fail_without_failing, buf, sizeof(buf)), "err != RT_OK"));
+}
+
 int
 main(void)
 {
@@ -120,6 +135,7 @@ main(void)
         cmocka_unit_test(test_assert_failed_reports_place_and_context),
         cmocka_unit_test(test_assert_failed_without_context_names_none),
         cmocka_unit_test(test_check_refuses_dead_and_missing_objects),
+        cmocka_unit_test(test_failure_that_is_a_success_is_refused),
     };
 
     return CHECK_RUN(tests);
