@@ -126,7 +126,10 @@ test_life_stopping_twice_in_one_handler_is_once(void **state)
 static rt_actor_id
 child_of(rt_actors *actors, rt_actor_id parent)
 {
-    return ((const puppet *)rt__actor_find(actors, parent)->state)->child;
+    const rt__actor *found = rt__actor_find(actors, parent);
+
+    CHECK_TRUE(found != NULL);
+    return ((const puppet *)found->state)->child;
 }
 
 static rt_actor_id

@@ -16,7 +16,7 @@ test_pool_blocks_are_apart_and_used_again(void **state)
     rt__pool_init(&pool, 72);
     for (uint64_t i = 0; i < BLOCKS; i++) {
         blocks[i] = rt__pool_get(&pool, &quota);
-        assert_non_null(blocks[i]);
+        CHECK_TRUE(blocks[i] != NULL);
         CHECK_INT((uintptr_t)blocks[i] % 8, 0);
         for (int w = 0; w < 9; w++) {
             blocks[i][w] = i;
