@@ -132,7 +132,7 @@ class Caf(Contender):
 
     def command(self, case, count, extra, cores):
         threads = ["--caf#scheduler.max-threads=1"] if cores == "one" else []
-        return [self.program, case, str(count)] + list(extra) + threads
+        return [self.program] + threads + [case, str(count)] + list(extra)
 
 
 def find_contenders(options):

@@ -1,6 +1,6 @@
 // CAF's event-based actors at the jobs of tests/bench/README.md; the counterpart of cases.c.
 //
-// usage: bench-caf CASE COUNT [SENDERS] [--caf#scheduler.max-threads=N]
+// usage: bench-caf [--caf#scheduler.max-threads=N] CASE COUNT [SENDERS]
 //
 // Prints count, nanoseconds, bytes of resident memory that it took. Written for CAF 0.17, which is
 // Debian 12's.
