@@ -11,8 +11,8 @@
 
 typedef struct rt_drive rt_drive;
 
-// rt_drive_new has `loop` run `actors`, in the time of rt_clock_mono_us. Systems that are connected
-// with this one may be running already only if nothing was sent to it yet.
+// rt_drive_new has `loop` run `actors`, in the time of rt_clock_mono_us; before any system that is
+// connected with it runs.
 //   owns      borrows both
 rt_drive *rt_drive_new(rt_actors *actors, rt_loop *loop) RT_MUST_USE;
 // rt_drive_free lets go of the loop; nobody may send from another system any more. NULL is fine.
