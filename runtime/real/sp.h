@@ -51,7 +51,7 @@ typedef struct rt__sp_conn rt__sp_conn; // a connection of it that has shaken ha
 typedef struct rt__sp_ops {
     uint16_t self; // what this end is
     uint16_t peer; // what the other one has to be
-    // A new connection; false refuses it (counted).
+    // A new connection; false refuses it (counted). Nothing may be sent on it before this returns.
     bool (*on_open)(void *user, rt__sp_conn *conn);
     // Takes a whole message. False: not now; it is offered again by rt__sp_resume, and nothing more
     // is read from that connection before.

@@ -54,6 +54,7 @@ struct rt__sp_conn {
     size_t queued_bytes;
     uv_write_t write;
     uint32_t writing; // messages in it; 0: none under way
+    size_t write_left; // bytes of it when it was last looked at
 };
 
 rt__msg *
@@ -741,6 +742,18 @@ rt__sp_conn_begin(rt__sp_conn *conn)
     read_if_wanted(conn);
 }
 
+// One write may take long, and all the while be read by a peer that is only slow.
+static void
+note_progress(rt__sp_conn *conn, int64_t now_us)
+{
+    size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&conn->tcp);
+
+    if (left != conn->write_left) {
+        conn->write_left = left;
+        conn->since_us = now_us;
+    }
+}
+
 bool
 rt__sp_look(rt__sp *sp, int64_t now_us)
 {
@@ -762,6 +775,7 @@ rt__sp_look(rt__sp *sp, int64_t now_us)
         if (conn->ring_count == 0) {
             continue;
         }
+        note_progress(conn, now_us);
         if (now_us - conn->since_us >= patience_us) {
             count(&sp->stats.peers_slow);
             rt__sp_conn_close(conn);

@@ -3,6 +3,7 @@
 // Two loops on two threads: the brain's (this one) and the agents'. They speak over an inproc link,
 // the same way the brain speaks to agents in processes of their own.
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -27,7 +28,10 @@ typedef struct inside_hosts {
     rt_wake *stop;
     br_host *hosts[BR_HOSTS_MAX];
     size_t count;
-    rt_err err;
+    // Why they are not there: stored by the agents' thread, loaded by the brain's, which may look
+    // at any time, also while they start.
+    _Atomic rt_err err;
+    _Atomic bool running; // their loop; stored and loaded by the same as err
     rt_wake *brain_wake; // told when everything is stopped or could not start
 } inside_hosts;
 
@@ -77,7 +81,7 @@ static void
 on_host_failed(void *user, rt_err err)
 {
     inside_hosts *inside = user;
-    inside->err = err;
+    atomic_store(&inside->err, err);
     rt_wake_send(inside->brain_wake);
 }
 
@@ -96,18 +100,21 @@ agents_main(void *user)
 {
     inside_hosts *inside = user;
     settings *s = inside->settings;
-    for (size_t i = 0; i < s->host_count && inside->err == RT_OK; i++) {
+    rt_err err = RT_OK;
+    for (size_t i = 0; i < s->host_count && err == RT_OK; i++) {
         if (!s->hosts[i].outside) {
-            inside->err = start_host(inside, &s->hosts[i]);
-            inside->count += inside->err == RT_OK;
+            err = start_host(inside, &s->hosts[i]);
+            inside->count += err == RT_OK;
         }
     }
-    if (inside->err != RT_OK) {
-        rt_log_error("agents-not-started", "error=%s detail=\"%s\"", rt_err_name(inside->err),
+    if (err != RT_OK) {
+        rt_log_error("agents-not-started", "error=%s detail=\"%s\"", rt_err_name(err),
                      rt_err_detail());
+        atomic_store(&inside->err, err);
         rt_wake_send(inside->brain_wake);
         return;
     }
+    atomic_store(&inside->running, true);
     rt_loop_run(inside->loop);
 }
 
@@ -115,7 +122,7 @@ static void
 on_agents_news(void *user)
 {
     daemon_state *d = user;
-    if (d->inside.err != RT_OK) {
+    if (atomic_load(&d->inside.err) != RT_OK) {
         rt_loop_stop(d->loop);
     }
 }
@@ -272,13 +279,17 @@ run(daemon_state *d)
     // also after a door that could not be opened or an agent that did not start: no socket is left
     // behind, nobody waits for an answer that will not come
     br_brain_hang_up(d->brain);
-    if (d->inside.err == RT_OK) {
+    // a host that failed while it ran is not asked to save anything
+    if (atomic_load(&d->inside.err) == RT_OK || !atomic_load(&d->inside.running)) {
         rt_wake_send(d->inside.stop);
         rt_thread_join(d->agents_thread);
-    } else {
-        settings_print_findings(&d->settings);
     }
-    err = d->inside.err != RT_OK ? d->inside.err : br_brain_failed(d->brain);
+    err = atomic_load(&d->inside.err);
+    if (err != RT_OK) {
+        settings_print_findings(&d->settings);
+    } else {
+        err = br_brain_failed(d->brain);
+    }
     print_hint(err);
     return exit_code(err);
 }
