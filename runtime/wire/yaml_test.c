@@ -5,6 +5,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/rng.h"
 #include "tests/harness/check.h"
+#include "tests/harness/patience.h"
 
 typedef struct fixture {
     rt_arena *arena;
@@ -213,7 +214,7 @@ test_yaml_hostile_nesting_is_refused_fast(void **state)
     for (size_t i = 0; i < RT_COUNT(units); i++) {
         int64_t ms = refusal_ms(f, units[i], 100 * 1000);
 
-        if (ms > 250) {
+        if (ms > 250 * patience()) {
             fail_msg("100 kB of \"%s\" took %d ms", units[i], (int)ms);
         }
     }

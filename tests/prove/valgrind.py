@@ -19,6 +19,7 @@ TOOL = ("valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
         "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite", "--track-origins=yes",
         "--num-callers=20", "--fair-sched=yes", "--suppressions=tests/valgrind.supp")
 SECONDS = 7200
+PATIENCE = 20  # of tests that wait for something or measure time
 BUILD = "build"
 # Left out unless --all is given: what a test runs again and again so often that memcheck, twenty times slower,
 # takes a quarter of an hour and more. The same code is under memcheck in the tests named behind and in the
@@ -46,7 +47,7 @@ def check(command):
     try:
         done = subprocess.run([*TOOL, *command], cwd=proof.SOURCE, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
-                              check=False)
+                              env={**os.environ, "CEREBRO_PATIENCE": str(PATIENCE)}, check=False)
         return done.returncode, done.stdout
     except subprocess.TimeoutExpired:
         return None, "not done in %d s" % SECONDS
