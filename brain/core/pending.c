@@ -3,6 +3,7 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 
+#define EARLY_BYTES (8u * 1024 * 1024)
 #define ITEM_BYTES_MAX (1024u * 1024) // texts and a consultation are bounded well below
 
 struct br_pending {
@@ -35,7 +36,8 @@ br_pending_free(br_pending *pending)
     }
 }
 
-// Bytes of one item are contiguous: when they do not fit before the end they start over at 0.
+// Bytes of one item are contiguous: when they do not fit before the end they start over at 0; and
+// also as soon as there is a good deal of room, because memory that was used lately is in the cache.
 static bool
 find_room(const br_pending *pending, size_t len, size_t *ret_at)
 {
@@ -44,7 +46,9 @@ find_room(const br_pending *pending, size_t len, size_t *ret_at)
         return len <= BR_PENDING_BYTES;
     }
     if (pending->tail >= pending->head) {
-        if (BR_PENDING_BYTES - pending->tail >= len) {
+        bool roomy = pending->head >= EARLY_BYTES &&
+                     pending->tail - pending->head <= EARLY_BYTES / 2 && len < EARLY_BYTES / 2;
+        if (!roomy && BR_PENDING_BYTES - pending->tail >= len) {
             *ret_at = pending->tail;
             return true;
         }
