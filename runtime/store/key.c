@@ -1,5 +1,7 @@
 #include "runtime/store/key.h"
 
+#include <endian.h>
+
 #include "runtime/base/check.h"
 #include "runtime/base/hash.h"
 
@@ -64,8 +66,9 @@ rt_key_u64(rt_key *key, uint64_t value)
 {
     uint8_t *at = extend(key, sizeof(value));
 
-    for (size_t i = 0; at != NULL && i < sizeof(value); i++) {
-        at[i] = (uint8_t)(value >> (56 - 8 * i));
+    if (at != NULL) {
+        value = htobe64(value);
+        memcpy(at, &value, sizeof(value));
     }
 }
 
