@@ -36,8 +36,8 @@ br_pending_free(br_pending *pending)
     }
 }
 
-// Bytes of one item are contiguous: when they do not fit before the end they start over at 0; and
-// also as soon as there is a good deal of room, because memory that was used lately is in the cache.
+// Bytes of one item are contiguous: when they do not fit before the end they start over at 0, and
+// also as soon as there is much room, because memory that was used lately is in the cache.
 static bool
 find_room(const br_pending *pending, size_t len, size_t *ret_at)
 {
