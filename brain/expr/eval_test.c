@@ -103,6 +103,28 @@ check_rows(const row *rows, size_t count)
 }
 
 static void
+test_types_of_variables_are_whole(void **state)
+{
+    static const row rows[] = {{"data.items", "list(dyn)"},
+                               {"data.none", "list(int)"},
+                               {"data.box", "map(string, dyn)"},
+                               {"[data.none]", "list(list(int))"}};
+    br__mode mode = {.keeps_result = true};
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(rows); i++) {
+        rt_diag *diag = rt_diag_new();
+        br_expr *expr = NULL;
+
+        CHECK_OK(br__compile_as(rt_str_of(rows[i].source), NULL, &env, RT_KIND_NONE, mode, diag,
+                                &expr));
+        CHECK_STR(expr->type, rows[i].want);
+        br_expr_free(expr);
+        rt_diag_free(diag);
+    }
+}
+
+static void
 test_eval_lists_and_maps(void **state)
 {
     static const row rows[] = {
@@ -409,6 +431,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_types_of_variables_are_whole),
         cmocka_unit_test(test_eval_lists_and_maps),
         cmocka_unit_test(test_eval_msgpack_is_opened_when_used),
         cmocka_unit_test(test_eval_macros),

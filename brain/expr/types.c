@@ -188,7 +188,9 @@ br__type_parse(br__compiler *c, rt_str text, br__type *ret_type)
         return false;
     }
     while (depth > 0) {
-        type = make(c, chain[--depth]);
+        depth--;
+        chain[depth].element = type;
+        type = make(c, chain[depth]);
     }
     *ret_type = type;
     return true;

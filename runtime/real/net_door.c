@@ -116,12 +116,13 @@ rt__net_address(const char *url, struct sockaddr_storage *ret_address)
 {
     char checked[RT__NET_URL_MAX];
     rt_err err = rt__net_url(url, checked);
-    rt_str rest = rt_str_of(checked);
+    rt_str rest = {0};
     int64_t port = 0;
 
     if (err != RT_OK) {
         return err;
     }
+    rest = rt_str_of(checked);
     memset(ret_address, 0, sizeof(*ret_address));
     if (take_prefix(&rest, "tcp://127.0.0.1:")) {
         struct sockaddr_in *v4 = (struct sockaddr_in *)ret_address;

@@ -131,11 +131,12 @@ wait_until(atomic_uint *counter, unsigned want)
     }
 }
 
-// keep holds on to what lives as long as the process, so that the leak check finds it.
+// keep holds on to what lives as long as the process, so that the leak check finds it; volatile, as
+// nobody else reads it.
 static inline void
 keep(void *ptr)
 {
-    static void *kept[64];
+    static void *volatile kept[64];
     static size_t count;
 
     assert_true(count < RT_COUNT(kept));

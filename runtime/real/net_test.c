@@ -641,6 +641,14 @@ test_rep_flood_leaves_the_loop_its_timers(void **state)
     rt_free(bytes);
 }
 
+static bool
+under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 // While there are no descriptors those that connect wait, and those that are there are served.
 static void
 test_rep_without_descriptors_serves_who_is_there_and_the_others_later(void **state)
@@ -651,14 +659,21 @@ test_rep_without_descriptors_serves_who_is_there_and_the_others_later(void **sta
     uint8_t reply[16];
     char url[URL_MAX];
     uint16_t port = tcp_url(url);
-    rep_host *r = rep_start(url, limits, false);
-    int there = req_connect(port);
-    int later = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in addr = {.sin_family = AF_INET,
                                .sin_port = htons(port),
                                .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    rep_host *r = NULL;
+    int there = -1;
+    int later = -1;
 
     (void)state;
+    if (under_valgrind()) {
+        print_message("SKIP: valgrind accepts first and then hangs up, when there are none\n");
+        skip();
+    }
+    r = rep_start(url, limits, false);
+    there = req_connect(port);
+    later = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(write_request(bytes, 7, 4), sizeof(bytes));
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     few.rlim_max = before.rlim_max; // and 0 of them: no new one for anybody
