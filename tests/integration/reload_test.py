@@ -115,7 +115,7 @@ class ReloadTest(harness.Case):
             with open(self.delayed, "a") as f:
                 f.write("# edited %d\n" % rounds if rounds % 3 else "]broken\n")
             self.brain.reload()
-            time.sleep(0.03)
+            time.sleep(0.03 * harness.PATIENCE)
             with open(self.delayed) as f:
                 text = f.read().replace("]broken\n", "")
             with open(self.delayed, "w") as f:

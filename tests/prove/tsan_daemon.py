@@ -35,7 +35,8 @@ class Load:
 
     def __init__(self, brain):
         self.brain = brain
-        self.ending = threading.Event()
+        self.ending = threading.Event()  # from here on, whoever is hung up on says nothing
+        self.ended = threading.Event()  # the daemon is gone
         self.lock = threading.Lock()
         self.done = {}
         self.errors = []
@@ -68,10 +69,15 @@ class Load:
     def produce(self, number):
         """A producer at the acknowledged door: some days of the generator."""
         seed = 1 + self.done.get("days of events", 0) * 4 + number
-        done = self.brain.replay("day", "--days", "1", "--orders", "60", "--window", "4", "--timeout", "5s",
-                                 "--seed", str(seed), timeout=600)
-        if done.returncode != 0:
-            raise OSError("brain-replay: %d %s" % (done.returncode, done.stderr or done.stdout))
+        replay = harness.spawn([harness.REPLAY, "day", "--days", "1", "--orders", "60", "--window", "4",
+                                "--timeout", "10m", "--seed", str(seed), "--url", self.brain.ingest, "--quiet"],
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        while replay.poll() is None and not self.ended.wait(0.01):
+            pass
+        replay.kill()  # after the daemon's end nobody would answer it
+        told = replay.communicate()[0]
+        if replay.returncode != 0:
+            raise OSError("brain-replay: %d %s" % (replay.returncode, told))
         self.count("days of events")
 
     def push(self):
@@ -124,7 +130,7 @@ class Load:
         """The playbooks, again."""
         self.brain.reload()
         self.count("reloads")
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def live(brain, seconds):
@@ -135,8 +141,9 @@ def live(brain, seconds):
     for work in (load.push, load.subscribe, load.hang_up, load.ask, load.ask, load.reload):
         load.begin(work)
     time.sleep(seconds)
-    load.ending.set()  # from here on, whoever is hung up on says nothing
+    load.ending.set()
     code = brain.stop(60)
+    load.ended.set()
     load.end()
     if code != 0:
         load.errors.append("braind ended with %d\n%s" % (code, brain.log()[-3000:]))
