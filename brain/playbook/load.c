@@ -1,14 +1,15 @@
 // Design notes.
-// One document is compiled once per event type it names, because paths such as data.value mean a
-// different slot in each. Every finding is reported, not only the first: loading goes on after an
-// error and the set as a whole is refused at the end.
+// What one key may be stands in keys.c and is checked before anything is read here; the readers
+// below leave out, without a word, what did not fit. One document is compiled once per event type
+// it names, because paths such as data.value mean a different slot in each. Every finding is
+// reported, not only the first: loading goes on after an error and the set as a whole is refused at
+// the end.
 #include "brain/playbook/internal.h"
 
 #include <stdio.h>
 
+#include "brain/playbook/keys.h"
 #include "runtime/base/alloc.h"
-
-#define DURATION_MAX_MS (366LL * 24 * 60 * 60 * 1000)
 
 typedef struct loading {
     br_playbooks *set;
@@ -16,52 +17,11 @@ typedef struct loading {
     rt_diag *diag;
 } loading;
 
-static bool
-parse_mode(rt_str text, br_playbook_mode *ret_mode)
-{
-    static const char *const names[] = {"off", "shadow", "live"};
-    for (size_t i = 0; i < RT_COUNT(names); i++) {
-        if (rt_str_is(text, names[i])) {
-            *ret_mode = (br_playbook_mode)i;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
 complain_missing(const loading *l, const rt_node *node, const char *key, const char *help)
 {
     rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2010",
                 node->key.len > 0 ? node->key_mark : node->mark, help, "`%s` is missing", key);
-}
-
-// Finds a key whose value must be of one kind of node; another kind is reported and not looked at.
-static const rt_node *
-get_of_kind(const loading *l, const rt_node *node, const char *key, rt_node_kind kind,
-            const char *what)
-{
-    const rt_node *found = rt_node_get(node, key);
-    if (found != NULL && found->kind != kind) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2024", found->mark, NULL, "`%s` wants %s", key,
-                    what);
-        return NULL;
-    }
-    return found;
-}
-
-static int64_t
-load_duration(const loading *l, const rt_node *node, const char *key, const char *help)
-{
-    const rt_node *found = rt_node_get(node, key);
-    int64_t ms = rt_node_duration_ms(node, key, 1, l->diag); // 1: complained of already
-    if (found == NULL) {
-        complain_missing(l, node, key, help);
-    } else if (ms <= 0 || ms > DURATION_MAX_MS) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2004", found->mark, help,
-                    "'%s' must be above 0 and at most 366d", key);
-    }
-    return ms;
 }
 
 // A constant takes the kind its action declares for it.
@@ -158,7 +118,7 @@ load_arg(const loading *l, br_step *step, const rt_node *node, const br_expr_env
 static void
 load_args(const loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
-    const rt_node *args = get_of_kind(l, node, "args", RT_NODE_MAP, "{name: value}");
+    const rt_node *args = br_key_map(node, "args");
     for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
         load_arg(l, step, a, env);
     }
@@ -201,37 +161,25 @@ check_target(const loading *l, const br_action *action, const rt_node *target)
 static void
 load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_env *env)
 {
-    static const char *const allowed[] = {"action", "target", "value", "cost_cop",
-                                          "args",   "note",   NULL};
-    if (node->kind != RT_NODE_MAP) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2024", node->mark, NULL,
-                    "an action wants keys: action, target, args");
+    const rt_node *at = br_key_node(node, "action");
+    if (at == NULL || steps->count == BR_PLAYBOOK_STEPS_MAX) {
         return;
     }
-    (void)rt_node_only(node, allowed, "B2001", l->diag); // findings are in diag
-    if (steps->count == BR_PLAYBOOK_STEPS_MAX) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2011", node->mark, NULL,
-                    "at most %d actions", BR_PLAYBOOK_STEPS_MAX);
-        return;
-    }
-    rt_str name = rt_node_str(node, "action", RT_STR(""), l->diag);
+    rt_str name = at->text;
     const br_action *action = br_pack_action(l->set->pack, name);
-    const rt_node *at = rt_node_get(node, "action");
     char help[128];
     if (action == NULL) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2012", at != NULL ? at->mark : node->mark,
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2012", at->mark,
                     br_pack_suggest_action(l->set->pack, name, help, sizeof(help)),
                     "unknown action '%.*s'", RT_STR_ARG(name));
         return;
     }
     br_step *step = &steps->steps[steps->count++];
     step->action = action;
-    step->value = rt_node_f64(node, "value", 0, -1, 1, l->diag);
-    step->cost_cop = rt_node_i64(node, "cost_cop", 0, 0, 1000000000000, l->diag);
-    const rt_node *target = get_of_kind(l, node, "target", RT_NODE_SCALAR, "a text");
-    if (rt_node_get(node, "target") == NULL) {
-        complain_missing(l, node, "target", "for example target: ${event.subject}");
-    } else if (target != NULL) {
+    step->value = br_key_f64(&br_block_action, node, "value");
+    step->cost_cop = br_key_i64(&br_block_action, node, "cost_cop");
+    const rt_node *target = br_key_node(node, "target");
+    if (target != NULL) {
         // findings are in diag
         RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
         check_target(l, action, target);
@@ -280,9 +228,8 @@ static void
 load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
 {
     br_rule *rule = rt_arena_new_of(l->set->arena, br_rule);
-    const rt_node *steps = rt_node_get(root, "do");
-    const rt_node *throttle = rt_node_get(root, "throttle");
-    const rt_node *when = get_of_kind(l, root, "when", RT_NODE_SCALAR, "one expression");
+    const rt_node *steps = br_key_list(root, "do");
+    const rt_node *throttle = br_key_map(root, "throttle");
     if (rule == NULL) {
         l->set->full = true;
         return;
@@ -290,10 +237,10 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     br_env env = {l->set->pack, type, br_pack_plan(l->set->pack, type)};
     br_expr_env names = br_env_expr(&env);
     rule->playbook = l->playbook;
-    rule->when = compile_condition(l, when, &names, RT_KIND_BOOL);
+    rule->when = compile_condition(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
     rule->throttle_key =
-        compile_condition(l, rt_node_get(throttle, "key"), &names, RT_KIND_STR);
-    if (steps != NULL && steps->kind == RT_NODE_LIST) { // else complained of already
+        compile_condition(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
+    if (steps != NULL) {
         load_steps(l, &rule->steps, steps, &names);
     }
     if (l->playbook->info.mode == BR_MODE_OFF) {
@@ -316,28 +263,20 @@ named_before(const rt_node *events, const rt_node *event)
 static void
 load_events(const loading *l, const rt_node *root)
 {
-    const rt_node *events = get_of_kind(l, root, "events", RT_NODE_LIST,
-                                        "a list, for example [order.created]");
-    if (events == NULL || events->child == NULL) {
-        if (events != NULL || rt_node_get(root, "events") == NULL) {
-            complain_missing(l, root, "events", "for example events: [order.created]");
-        }
-        return;
-    }
-    for (const rt_node *node = events->child; node != NULL; node = node->next) {
+    const rt_node *events = br_key_list(root, "events");
+    for (const rt_node *node = events != NULL ? events->child : NULL; node != NULL;
+         node = node->next) {
         const rt_event_type *type = rt_catalog_find(br_pack_catalog(l->set->pack), node->text);
         char help[128];
+        if (node->text.len == 0 || l->playbook->info.events == BR_PLAYBOOK_EVENTS_MAX) {
+            continue; // complained of already
+        }
         if (type == NULL) {
             rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2017", node->mark,
                         rt_catalog_suggest(br_pack_catalog(l->set->pack), node->text, help,
                                            sizeof(help)),
                         "unknown event type '%.*s'", RT_STR_ARG(node->text));
             continue;
-        }
-        if (l->playbook->info.events == BR_PLAYBOOK_EVENTS_MAX) {
-            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2018", node->mark, NULL,
-                        "at most %d event types", BR_PLAYBOOK_EVENTS_MAX);
-            return;
         }
         if (named_before(events, node)) {
             rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2021", node->mark, NULL,
@@ -360,33 +299,27 @@ load_events(const loading *l, const rt_node *root)
 static void
 load_verify(const loading *l, const rt_node *root)
 {
-    static const char *const allowed[] = {"within", "expect", NULL};
-    const rt_node *verify = get_of_kind(l, root, "verify", RT_NODE_MAP,
-                                        "{within: ..., expect: ...}");
-    const rt_node *escalate =
-        get_of_kind(l, root, "escalate", RT_NODE_LIST, "a list of actions");
+    const rt_node *verify = br_key_map(root, "verify");
+    const rt_node *escalate = br_key_list(root, "escalate");
     const br_pack *pack = l->set->pack;
     const rt_event_type *timer = rt_catalog_find(br_pack_catalog(pack), RT_STR("timer.fired"));
     const br_plan *plan = br_pack_subject_plan(pack, l->playbook->entity);
-    if (verify == NULL && escalate == NULL) {
-        return;
-    }
     if (verify == NULL) {
-        complain_missing(l, root, "verify", "`escalate` runs when a verification fails");
+        if (rt_node_get(root, "escalate") != NULL && rt_node_get(root, "verify") == NULL) {
+            complain_missing(l, root, "verify", "`escalate` runs when a verification fails");
+        }
         return;
     }
-    if (timer == NULL || rt_node_get(verify, "expect") == NULL) {
-        complain_missing(l, verify, "expect",
-                         "for example expect: order.status == \"delivered\"");
+    if (timer == NULL) {
+        complain_missing(l, verify, "expect", "the catalogue has no timer.fired");
         return;
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
     br_expr_env names = br_env_expr(&env);
     l->playbook->verify_plan = plan;
-    (void)rt_node_only(verify, allowed, "B2001", l->diag); // findings are in diag
-    l->playbook->verify_ms = load_duration(l, verify, "within", "for example within: 24h");
+    l->playbook->verify_ms = br_key_duration_ms(&br_block_verify, verify, "within");
     l->playbook->expect =
-        compile_condition(l, rt_node_get(verify, "expect"), &names, RT_KIND_BOOL);
+        compile_condition(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
     if (escalate != NULL) {
         load_steps(l, &l->playbook->escalate, escalate, &names);
     }
@@ -397,60 +330,36 @@ load_head(const loading *l, const rt_node *root)
 {
     br_playbook *playbook = l->playbook;
     rt_arena *arena = l->set->arena;
-    playbook->info.id = rt_node_str(root, "id", RT_STR(""), l->diag);
-    playbook->info.doc = rt_node_str(root, "doc", RT_STR(""), l->diag);
-    playbook->info.owner = rt_node_str(root, "owner", RT_STR(""), l->diag);
+    playbook->info.id = br_key_str(&br_block_playbook, root, "id");
+    playbook->info.doc = br_key_str(&br_block_playbook, root, "doc");
+    playbook->info.owner = br_key_str(&br_block_playbook, root, "owner");
     playbook->info.kind = RT_STR("playbook");
-    playbook->priority = rt_node_i64(root, "priority", 50, 0, 100, l->diag);
-    playbook->confidence = rt_node_f64(root, "confidence", 1, 0, 1, l->diag);
+    playbook->info.mode = (br_playbook_mode)br_key_choice(&br_block_playbook, root, "mode");
+    playbook->priority = br_key_i64(&br_block_playbook, root, "priority");
+    playbook->confidence = br_key_f64(&br_block_playbook, root, "confidence");
     playbook->agent = rt_arena_printf(arena, "playbook:%.*s", RT_STR_ARG(playbook->info.id));
     playbook->model = rt_arena_printf(arena, "v%llu", (unsigned long long)l->set->version);
-    const rt_node *mode = rt_node_get(root, "mode");
-    rt_str mode_text = rt_node_str(root, "mode", RT_STR("live"), l->diag);
-    if (!parse_mode(mode_text, &playbook->info.mode)) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2019", mode->mark,
-                    "modes are off, shadow, live", "unknown mode '%.*s'", RT_STR_ARG(mode_text));
-    }
-    const rt_node *throttle =
-        get_of_kind(l, root, "throttle", RT_NODE_MAP, "{key: ..., per: ...}");
+    const rt_node *throttle = br_key_map(root, "throttle");
     if (throttle != NULL) {
-        static const char *const allowed[] = {"key", "per", NULL};
-        (void)rt_node_only(throttle, allowed, "B2001", l->diag); // findings are in diag
-        playbook->info.throttle_ms = load_duration(l, throttle, "per", "for example per: 6h");
-        if (rt_node_get(throttle, "key") == NULL) {
-            complain_missing(l, throttle, "key", "for example key: event.subject");
-        }
+        playbook->info.throttle_ms = br_key_duration_ms(&br_block_throttle, throttle, "per");
     }
 }
 
 void
 br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag)
 {
-    static const char *const allowed[] = {"kind",     "apiVersion", "id",         "doc",
-                                          "owner",    "tags",       "mode",       "events",
-                                          "when",     "priority",   "confidence", "throttle",
-                                          "do",       "verify",     "escalate",   NULL};
-    (void)rt_node_only(root, allowed, "B2001", diag); // findings are in diag
+    br_keys_check(&br_block_playbook, root, diag);
     br_playbook *playbook = &set->playbooks[set->count++];
     loading l = {set, playbook, diag};
     playbook->info.file = rt_str_of(file);
     load_head(&l, root);
-    if (playbook->info.id.len == 0) {
-        complain_missing(&l, root, "id", "for example id: delayed-order");
+    if (playbook->info.id.len == 0) { // complained of already
         return;
-    }
-    if (playbook->info.id.len > BR_PLAYBOOK_ID_MAX) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2023", rt_node_get(root, "id")->mark, NULL,
-                    "an id has at most %d bytes", BR_PLAYBOOK_ID_MAX);
     }
     if (!rt_map_put(set->by_id, rt_bytes_of_str(playbook->info.id), set->count - 1)) {
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B2020", rt_node_get(root, "id")->mark, NULL,
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
-    }
-    const rt_node *steps = get_of_kind(&l, root, "do", RT_NODE_LIST, "a list of actions");
-    if (rt_node_get(root, "do") == NULL || (steps != NULL && steps->child == NULL)) {
-        complain_missing(&l, root, "do", "a list of actions");
     }
     load_events(&l, root);
     load_verify(&l, root);

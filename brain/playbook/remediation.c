@@ -6,12 +6,11 @@
 
 #include "brain/playbook/remediation.h"
 
+#include "brain/playbook/keys.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
 
 #define ARENA_MAX (4u * 1024 * 1024)
-#define WAIT_MIN_MS INT64_C(1000)
-#define WAIT_MAX_MS (INT64_C(7) * 24 * 3600 * 1000)
 
 // The fields of anomaly.detected; the built-in catalogue declares them.
 static const struct {
@@ -30,40 +29,6 @@ static void
 report(rt_diag *diag, const char *code, rt_mark mark, const char *help, const char *text)
 {
     rt_diag_add(diag, RT_SEVERITY_ERROR, code, mark, help, "%s", text);
-}
-
-static bool
-is_name(rt_str text)
-{
-    if (text.len == 0 || text.len > BR_REMEDIATION_ID_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
-              c == '.')) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static rt_str
-required_name(const rt_node *root, const char *key, rt_diag *diag)
-{
-    const rt_node *node = rt_node_get(root, key);
-
-    if (node == NULL) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2302", root->mark, NULL,
-                    "a remediation needs `%s`", key);
-        return RT_STR("");
-    }
-    if (node->kind != RT_NODE_SCALAR || !is_name(node->text)) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2303", node->mark,
-                    "at most 64 of a-z 0-9 - _ .", "`%s` is no name", key);
-        return RT_STR("");
-    }
-    return node->text;
 }
 
 // Finds the next ${path}; false when there is none. An unclosed one has a path with NULL.
@@ -136,11 +101,6 @@ check_template(const rt_node *node, rt_diag *diag)
     rt_str path;
     char help[96];
 
-    if (node->text.len > BR_REMEDIATION_TEXT_MAX) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2306", node->mark, NULL,
-                    "a text has at most %d bytes", BR_REMEDIATION_TEXT_MAX);
-        return;
-    }
     while (next_placeholder(node->text, after, &at, &after, &path)) {
         if (path.ptr == NULL) {
             report(diag, "B2306", rt_node_mark_at(node, at, 2), "close it with }",
@@ -153,18 +113,14 @@ check_template(const rt_node *node, rt_diag *diag)
     }
 }
 
-// A text with placeholders, checked; `fallback` when the key is absent.
+// A text with placeholders, checked.
 static rt_str
-read_template(const rt_node *map, const char *key, rt_str fallback, rt_diag *diag)
+read_template(const rt_node *map, const char *key, rt_diag *diag)
 {
-    const rt_node *node = rt_node_get(map, key);
+    const rt_node *node = br_key_node(map, key);
 
     if (node == NULL) {
-        return fallback;
-    }
-    if (node->kind != RT_NODE_SCALAR) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2303", node->mark, NULL, "`%s` is a text", key);
-        return fallback;
+        return RT_STR("");
     }
     check_template(node, diag);
     return node->text;
@@ -194,10 +150,6 @@ scalar_value(const rt_node *node)
 static void
 read_args(const rt_node *args, br_remediation_step *step, rt_diag *diag)
 {
-    if (args->kind != RT_NODE_MAP) {
-        report(diag, "B2305", args->mark, "args: {name: value}", "`args` is a map");
-        return;
-    }
     for (const rt_node *node = args->child; node != NULL; node = node->next) {
         if (step->arg_count == BR_REMEDIATION_ARGS_MAX) {
             rt_diag_add(diag, RT_SEVERITY_ERROR, "B2305", node->key_mark, NULL,
@@ -209,6 +161,11 @@ read_args(const rt_node *args, br_remediation_step *step, rt_diag *diag)
                         "argument '%.*s' is no single value", RT_STR_ARG(node->key));
             continue;
         }
+        if (node->text.len > BR_REMEDIATION_TEXT_MAX) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2306", node->mark, NULL,
+                        "a text has at most %d bytes", BR_REMEDIATION_TEXT_MAX);
+            continue;
+        }
         check_template(node, diag);
         step->args[step->arg_count++] = (br_remediation_arg){node->key, scalar_value(node)};
     }
@@ -217,28 +174,16 @@ read_args(const rt_node *args, br_remediation_step *step, rt_diag *diag)
 static void
 read_step(const rt_node *node, br_remediation_step *step, rt_diag *diag)
 {
-    static const char *const allowed[] = {"action", "target", "args", "wait", "note", NULL};
-    const rt_node *args = rt_node_get(node, "args");
-    const rt_node *wait = rt_node_get(node, "wait");
+    const rt_node *args = br_key_map(node, "args");
+    const rt_node *action = br_key_node(node, "action");
 
-    if (node->kind != RT_NODE_MAP) {
-        report(diag, "B2304", node->mark, "- action: ...", "a step is a map");
-        return;
-    }
-    (void)rt_node_only(node, allowed, "B2301", diag); // findings are in diag
-    const rt_node *action = rt_node_get(node, "action");
-    if (action == NULL || action->kind != RT_NODE_SCALAR || !is_name(action->text)) {
-        report(diag, "B2302", node->mark, NULL, "a step needs `action`");
-    } else {
+    if (action != NULL) {
         step->action = action->text;
         step->action_mark = action->mark;
     }
-    step->target = read_template(node, "target", RT_STR(""), diag);
-    step->note = rt_node_str(node, "note", RT_STR(""), diag);
-    step->wait_ms = rt_node_duration_ms(node, "wait", BR_REMEDIATION_WAIT_DEFAULT_MS, diag);
-    if (wait != NULL && (step->wait_ms < WAIT_MIN_MS || step->wait_ms > WAIT_MAX_MS)) {
-        report(diag, "B2303", wait->mark, NULL, "`wait` is between 1s and 7d");
-    }
+    step->target = read_template(node, "target", diag);
+    step->note = br_key_str(&br_block_remediation_step, node, "note");
+    step->wait_ms = br_key_duration_ms(&br_block_remediation_step, node, "wait");
     if (args != NULL) {
         read_args(args, step, diag);
     }
@@ -247,19 +192,10 @@ read_step(const rt_node *node, br_remediation_step *step, rt_diag *diag)
 static void
 read_steps(const rt_node *root, br_remediation *into, rt_diag *diag)
 {
-    const rt_node *steps = rt_node_get(root, "steps");
+    const rt_node *steps = br_key_list(root, "steps");
 
-    if (steps == NULL || steps->kind != RT_NODE_LIST || steps->child_count == 0) {
-        report(diag, "B2304", steps != NULL ? steps->mark : root->mark, NULL,
-               "a remediation needs a list of `steps`");
-        return;
-    }
-    if (steps->child_count > BR_REMEDIATION_STEPS_MAX) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2304", steps->mark, NULL,
-                    "a remediation has at most %d steps", BR_REMEDIATION_STEPS_MAX);
-        return;
-    }
-    for (const rt_node *node = steps->child; node != NULL; node = node->next) {
+    for (const rt_node *node = steps != NULL ? steps->child : NULL;
+         node != NULL && into->step_count < BR_REMEDIATION_STEPS_MAX; node = node->next) {
         read_step(node, &into->steps[into->step_count++], diag);
     }
 }
@@ -267,24 +203,10 @@ read_steps(const rt_node *root, br_remediation *into, rt_diag *diag)
 static void
 read_escalate(const rt_node *root, br_remediation *into, rt_diag *diag)
 {
-    static const char *const allowed[] = {"text", "severity", NULL};
-    const rt_node *node = rt_node_get(root, "escalate");
+    const rt_node *node = br_key_map(root, "escalate");
 
-    if (node == NULL || node->kind != RT_NODE_MAP || rt_node_get(node, "text") == NULL) {
-        report(diag, "B2302", node != NULL ? node->mark : root->mark,
-               "escalate: {text: ..., severity: critical}",
-               "a remediation needs `escalate` with a text: somebody has to be asked in the end");
-        return;
-    }
-    (void)rt_node_only(node, allowed, "B2301", diag); // findings are in diag
-    into->escalate_text = read_template(node, "text", RT_STR(""), diag);
-    into->escalate_severity = rt_node_str(node, "severity", RT_STR("critical"), diag);
-    if (!rt_str_is(into->escalate_severity, "info") &&
-        !rt_str_is(into->escalate_severity, "warning") &&
-        !rt_str_is(into->escalate_severity, "critical")) {
-        report(diag, "B2303", rt_node_get(node, "severity")->mark, NULL,
-               "`severity` is info, warning or critical");
-    }
+    into->escalate_text = read_template(node, "text", diag);
+    into->escalate_severity = br_key_str(&br_block_remediation_end, node, "severity");
 }
 
 static bool
@@ -325,14 +247,10 @@ static void
 read_when(const rt_node *root, br_remediation *into, rt_diag *diag)
 {
     static const br_expr_env env = {.resolve = resolve, .suggest = suggest};
-    const rt_node *when = rt_node_get(root, "when");
+    const rt_node *when = br_key_node(root, "when");
     rt_err err;
 
     if (when == NULL) {
-        return;
-    }
-    if (when->kind != RT_NODE_SCALAR || when->text.len == 0) {
-        report(diag, "B2303", when->mark, NULL, "`when` is a condition");
         return;
     }
     err = br_expr_compile(when->text, when, &env, RT_KIND_BOOL, diag, &into->when);
@@ -344,22 +262,15 @@ read_when(const rt_node *root, br_remediation *into, rt_diag *diag)
 static void
 read_root(const rt_node *root, br_remediation *into, rt_diag *diag)
 {
-    static const char *const allowed[] = {"kind", "id",       "doc",   "owner",    "for",
-                                          "when", "priority", "steps", "escalate", NULL};
-
-    if (root->kind != RT_NODE_MAP) {
-        report(diag, "B2302", root->mark, NULL, "a remediation file is a map");
-        return;
-    }
-    (void)rt_node_only(root, allowed, "B2301", diag); // findings are in diag
-    if (!rt_str_is(rt_node_str(root, "kind", RT_STR(""), diag), "remediation")) {
+    br_keys_check(&br_block_remediation, root, diag);
+    if (!rt_str_is(br_key_str(&br_block_remediation, root, "kind"), "remediation")) {
         report(diag, "B2302", root->mark, NULL, "the first key is `kind: remediation`");
     }
-    into->id = required_name(root, "id", diag);
-    into->anomaly = required_name(root, "for", diag);
-    into->doc = rt_node_str(root, "doc", RT_STR(""), diag);
-    into->owner = rt_node_str(root, "owner", RT_STR(""), diag);
-    into->priority = rt_node_i64(root, "priority", 70, 0, 100, diag);
+    into->id = br_key_str(&br_block_remediation, root, "id");
+    into->anomaly = br_key_str(&br_block_remediation, root, "for");
+    into->doc = br_key_str(&br_block_remediation, root, "doc");
+    into->owner = br_key_str(&br_block_remediation, root, "owner");
+    into->priority = br_key_i64(&br_block_remediation, root, "priority");
     read_when(root, into, diag);
     read_steps(root, into, diag);
     read_escalate(root, into, diag);

@@ -1,4 +1,5 @@
 #include "brain/playbook/internal.h"
+#include "brain/playbook/keys.h"
 #include "brain/playbook/remediation.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/check.h"
@@ -65,9 +66,9 @@ load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node
     if (err != RT_OK && err != RT_ECONFIG) { // else the findings are in diag
         return rt_fail(err, "no memory to read %s", file);
     }
-    const rt_node *steps = rt_node_get(root, "steps");
+    const rt_node *steps = br_key_list(root, "steps");
     for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
-        const rt_node *action = rt_node_get(s, "action");
+        const rt_node *action = br_key_node(s, "action");
         char help[128];
         if (action != NULL && br_pack_action(set->pack, action->text) == NULL) {
             rt_diag_add(diag, RT_SEVERITY_ERROR, "B2012", action->mark,
@@ -76,9 +77,9 @@ load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node
         }
     }
     br_playbook *playbook = &set->playbooks[set->count++];
-    playbook->info = (br_playbook_info){.id = rt_node_str(root, "id", RT_STR(""), diag),
-                                        .doc = rt_node_str(root, "doc", RT_STR(""), diag),
-                                        .owner = rt_node_str(root, "owner", RT_STR(""), diag),
+    playbook->info = (br_playbook_info){.id = br_key_str(&br_block_remediation, root, "id"),
+                                        .doc = br_key_str(&br_block_remediation, root, "doc"),
+                                        .owner = br_key_str(&br_block_remediation, root, "owner"),
                                         .file = rt_str_of(file),
                                         .kind = RT_STR("remediation"),
                                         .mode = BR_MODE_LIVE,
