@@ -14,6 +14,8 @@ static const rt_msg_def *const defs[] = {
     &msg_timer_def,    &msg_answer_def,       &msg_hello_def,      &msg_record_def,   &msg_fed_def,
     &msg_records_def,  &msg_failure_def,      &msg_answers_def,    &msg_candidate_def,
     &msg_consulted_def, &msg_consultation_def, &msg_decision_def,  &msg_publication_def,
+    &msg_match_def,    &msg_write_def,        &msg_captured_def,   &msg_window_def,
+    &msg_tally_def,
 };
 
 typedef struct maker {

@@ -18,6 +18,7 @@ typedef struct deciding {
     const br_hearing *hearing;
     rt_arena *arena;
     msg_consultation consultation;
+    br_course course;
     br_candidate *candidates;
     uint32_t candidate_count;
     const br_candidate *admitted[BR_CANDIDATES_MAX];
@@ -253,7 +254,8 @@ give_back_throttles(deciding *d)
 static bool
 fill_timers(deciding *d)
 {
-    uint32_t most = d->consultation.timers.count + answered(d, offsetof(msg_answer, timers));
+    uint32_t most = d->consultation.timers.count + d->course.timers.count +
+                    answered(d, offsetof(msg_answer, timers));
     msg_timer *timers = rt_arena_array(d->arena, msg_timer, most);
     uint32_t count = 0;
     if (timers == NULL) {
@@ -264,6 +266,10 @@ fill_timers(deciding *d)
         if (won_any(d, own[i].owner)) { // nothing was done: nothing to verify
             timers[count++] = own[i];
         }
+    }
+    const msg_timer *course = d->course.timers.items;
+    for (uint32_t i = 0; i < d->course.timers.count; i++) {
+        timers[count++] = course[i];
     }
     uint32_t from = count;
     for (uint32_t h = 0; h < d->hearing->answer_count; h++) {
@@ -414,9 +420,34 @@ fill_head(deciding *d)
     decision->depth = event->depth;
 }
 
+// What playbooks do over several events, at this event's place in the journal.
+static rt_err
+run_course(deciding *d)
+{
+    const br_undecided *event = d->hearing->event;
+    d->course = (br_course){.set = d->state->playbooks,
+                            .progress = d->state->progress,
+                            .type = event->type,
+                            .tenant = event->tenant,
+                            .seq = event->seq,
+                            .at_ms = event->at_ms,
+                            .now_ms = d->hearing->now_ms,
+                            .subject = event->subject,
+                            .payload = event->payload,
+                            .arena = d->arena,
+                            .said = &d->consultation};
+    rt_err err = event->payload.len > 0 ? br_course_follow(&d->course) : RT_OK;
+    d->out->decision.writes = d->course.writes;
+    return err;
+}
+
 static rt_err
 fill(deciding *d)
 {
+    rt_err err = run_course(d);
+    if (err != RT_OK) {
+        return err;
+    }
     uint32_t most = d->consultation.proposals.count + answered(d, offsetof(msg_answer, proposals));
     d->candidates = rt_arena_array(d->arena, br_candidate, most);
     if (d->candidates == NULL) {
@@ -454,7 +485,8 @@ br_decide(const br_state *state, const br_hearing *hearing, rt_arena *arena,
             return err;
         }
     }
-    if (hearing->answer_count == 0 && hearing->event->consultation.len == 0) {
+    if (hearing->answer_count == 0 && hearing->event->consultation.len == 0 &&
+        hearing->event->payload.len == 0) {
         fill_head(&d); // nobody said anything: the common case costs nothing more
         return RT_OK;
     }

@@ -347,9 +347,10 @@ void br__watch_fill(br_brain *brain);
 rt_err br__recover(br_brain *brain, rt_diag *diag) RT_MUST_USE;
 // br__load_playbooks reads and compiles the playbook directory.
 rt_err br__load_playbooks(br_brain *brain, rt_diag *diag, br_playbooks **ret_set) RT_MUST_USE;
-// br__consult evaluates the live playbooks in a situation, into brain->scratch; empty when none was
-// looked at.
-rt_bytes br__consult(br_brain *brain, const br_situation *situation);
+// br__wait asks the live playbooks and adds the event to those that wait for their decision.
+//   payload   of its record, kept when a course of a playbook needs it
+br_undecided *br__wait(br_brain *brain, const rt_event *event, const br_situation *situation,
+                       rt_bytes payload);
 
 // --- control.c: br__control_open and _close are the operator's door ---
 rt_err br__control_open(br_brain *brain) RT_MUST_USE;

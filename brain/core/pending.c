@@ -78,10 +78,11 @@ keep(br_pending *pending, rt_bytes bytes)
 }
 
 br_undecided *
-br_pending_push(br_pending *pending, const rt_event *event, rt_bytes consultation)
+br_pending_push(br_pending *pending, const rt_event *event, rt_bytes consultation,
+                rt_bytes payload)
 {
-    size_t len =
-        event->id.len + event->subject.len + event->correlation.len + consultation.len;
+    size_t len = event->id.len + event->subject.len + event->correlation.len +
+                 consultation.len + payload.len;
     size_t at;
     bool fits = find_room(pending, len, &at);
     RT_ASSERT(pending->count < BR_PENDING_MAX && fits && len <= ITEM_BYTES_MAX);
@@ -94,11 +95,13 @@ br_pending_push(br_pending *pending, const rt_event *event, rt_bytes consultatio
     *item = (br_undecided){.seq = event->seq,
                            .type = event->type,
                            .tenant = event->tenant,
+                           .at_ms = event->at_ms,
                            .depth = event->depth};
     item->id = rt_str_of_bytes(keep(pending, rt_bytes_of_str(event->id)));
     item->subject = rt_str_of_bytes(keep(pending, rt_bytes_of_str(event->subject)));
     item->correlation = rt_str_of_bytes(keep(pending, rt_bytes_of_str(event->correlation)));
     item->consultation = keep(pending, consultation);
+    item->payload = keep(pending, payload);
     item->ring_end = pending->tail;
     return item;
 }

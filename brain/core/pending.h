@@ -12,7 +12,7 @@
 
 #define BR_PENDING_MAX 16384
 #define BR_PENDING_RESERVE 2048 // kept free of producers' events for those the brain makes itself
-#define BR_CONSULTATION_BYTES_MAX (512u * 1024) // of one event's playbooks; more is not looked at
+#define BR_PENDING_PAYLOAD_MAX (256u * 1024)   // a larger event takes no part in a course
 #define BR_PENDING_BYTES (64u * 1024 * 1024)
 
 typedef struct br_undecided {
@@ -23,7 +23,9 @@ typedef struct br_undecided {
     rt_str id;
     rt_str subject;
     rt_str correlation;
+    int64_t at_ms;         // when it was recorded
     rt_bytes consultation; // encoded msg_consultation; empty when no playbook was looked at
+    rt_bytes payload;      // of its record, when a course of a playbook needs it; else empty
     uint64_t waiting;      // bit per host that has not answered
     int64_t deadline_us;   // monotonic
     size_t ring_end;       // position in the byte ring after this event's bytes
@@ -37,8 +39,10 @@ br_pending *br_pending_new(void) RT_MUST_USE;
 void br_pending_free(br_pending *pending);
 // br_pending_room tells whether one more event of any size still fits beside `reserve` others.
 bool br_pending_room(const br_pending *pending, size_t reserve);
-// br_pending_push adds an event (texts copied); br_pending_room must have said yes.
-br_undecided *br_pending_push(br_pending *pending, const rt_event *event, rt_bytes consultation);
+// br_pending_push adds an event (texts and bytes copied); br_pending_room must have said yes.
+//   payload   of its record, or empty
+br_undecided *br_pending_push(br_pending *pending, const rt_event *event, rt_bytes consultation,
+                              rt_bytes payload);
 // br_pending_head is the oldest event, or NULL.
 br_undecided *br_pending_head(br_pending *pending);
 // br_pending_pop removes the oldest.

@@ -38,7 +38,7 @@ push(uint64_t seq, const char *id, rt_bytes consultation)
                       .subject = RT_STR("order/1"),
                       .correlation = RT_STR("c")};
 
-    return br_pending_push(pending, &event, consultation);
+    return br_pending_push(pending, &event, consultation, (rt_bytes){NULL, 0});
 }
 
 static void

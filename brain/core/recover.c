@@ -23,7 +23,7 @@ typedef struct recovering {
 
 // Situations of events already folded are read back from their records.
 static rt_err
-wait_again(recovering *r, const rt_event *event)
+wait_again(recovering *r, const rt_event *event, rt_bytes payload)
 {
     br_brain *brain = r->brain;
     br_situation *situation = brain->situation;
@@ -35,8 +35,7 @@ wait_again(recovering *r, const rt_event *event)
     if (!br_pending_room(brain->pending, 0)) {
         return rt_fail(RT_ELIMIT, "more undecided events than this brain can hold");
     }
-    br_undecided *item =
-        br_pending_push(brain->pending, event, br__consult(brain, situation));
+    br_undecided *item = br__wait(brain, event, situation, payload);
     item->deadline_us = rt_clock_mono_us() + brain->config.deadline_ms * 1000;
     return RT_OK;
 }
@@ -59,7 +58,7 @@ recover_event(recovering *r, const rt_record *record)
         is_folded = record->seq < brain->state->applied_seq;
     }
     if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
-        err = wait_again(r, &event); // reading began behind the last one decided
+        err = wait_again(r, &event, record->payload); // reading began behind the last one decided
     }
     if (err == RT_OK && !is_folded) {
         br_state_situate(brain->state, &event, event.at_ms, brain->situation);

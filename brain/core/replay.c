@@ -69,26 +69,6 @@ hear_agents(replaying *r, const rt_record *record)
     }
 }
 
-static rt_err
-consult(replaying *r, rt_bytes *ret_consultation)
-{
-    msg_consultation consultation;
-    rt_arena_reset(r->arena);
-    rt_mpw_clear(&r->scratch);
-    *ret_consultation = (rt_bytes){NULL, 0};
-    if (!br_playbooks_hears(r->state->playbooks, r->situation->event->type)) {
-        return RT_OK;
-    }
-    rt_err err = br_playbooks_consult(r->state->playbooks, r->situation, r->arena, &consultation);
-    if (err == RT_OK && consultation.consulted.count > 0) {
-        rt_msg_encode(&msg_consultation_def, &consultation, &r->scratch);
-        if (!r->scratch.failed && r->scratch.len <= BR_CONSULTATION_BYTES_MAX) {
-            *ret_consultation = rt_mpw_view(&r->scratch);
-        }
-    }
-    return err;
-}
-
 static void
 compare_context(replaying *r, const rt_event *event)
 {
@@ -110,16 +90,19 @@ replay_event(replaying *r, const rt_record *record)
     br_state_situate(r->state, &event, event.at_ms, r->situation);
     compare_context(r, &event);
     if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
-        rt_bytes consultation;
+        br_consulted_event said;
         if (!br_pending_room(r->pending, 0)) {
             return rt_fail(RT_ELIMIT, "more undecided events than a brain can hold");
         }
-        err = consult(r, &consultation);
-        if (err != RT_OK) {
+        err = br_state_consult(r->state, r->situation, r->arena, &r->scratch, &said);
+        if (err != RT_OK && err != RT_ELIMIT) { // live it went on without them, too
             return err;
         }
+        bool follow = said.follow && record->payload.len <= BR_PENDING_PAYLOAD_MAX;
         kept *item = kept_at(r, br_pending_count(r->pending));
-        RT_IGNORE(br_pending_push(r->pending, &event, consultation)); // found through its head
+        // found through its head
+        RT_IGNORE(br_pending_push(r->pending, &event, said.consultation,
+                                  follow ? record->payload : (rt_bytes){NULL, 0}));
         item->seq = event.seq;
         rt_mpw_clear(&item->answer);
     }

@@ -60,6 +60,9 @@ declare_tables(br_state *state)
     if (err == RT_OK) {
         err = br_dead_new(store, &state->dead);
     }
+    if (err == RT_OK) {
+        err = br_progress_new(store, &state->progress);
+    }
     return err;
 }
 
@@ -120,6 +123,7 @@ br_state_free(br_state *state)
         return;
     }
     br_playbooks_free(state->playbooks);
+    br_progress_free(state->progress);
     br_dead_free(state->dead);
     br_timers_free(state->timers);
     br_gate_free(state->gate);
@@ -144,6 +148,34 @@ br_state_situate(const br_state *state, const rt_event *event, int64_t now_ms,
     ret_situation->places = state->places;
     br_subjects_recall(state->subjects, ret_situation);
     br_features_read(state->features, ret_situation);
+}
+
+rt_err
+br_state_consult(const br_state *state, const br_situation *situation, rt_arena *arena, rt_mpw *w,
+                 br_consulted_event *ret)
+{
+    msg_consultation said;
+    rt_mpw_clear(w);
+    *ret = (br_consulted_event){{NULL, 0}, false};
+    if (!br_playbooks_hears(state->playbooks, situation->event->type)) {
+        return RT_OK;
+    }
+    rt_arena_reset(arena);
+    rt_err err = br_playbooks_consult(state->playbooks, situation, arena, &said);
+    if (err != RT_OK) {
+        return err;
+    }
+    ret->follow = br_playbooks_follow(state->playbooks, situation->event, &said);
+    if (said.consulted.count == 0) {
+        return RT_OK;
+    }
+    rt_msg_encode(&msg_consultation_def, &said, w);
+    if (w->failed || w->len > BR_CONSULTATION_BYTES_MAX) {
+        *ret = (br_consulted_event){{NULL, 0}, false};
+        return rt_fail(RT_ELIMIT, "what the playbooks say of one event is too large");
+    }
+    ret->consultation = rt_mpw_view(w);
+    return RT_OK;
 }
 
 static void
@@ -349,6 +381,10 @@ br_state_apply_decision(br_state *state, const rt_record *record, const msg_deci
     for (uint32_t i = 0; i < decision->timers.count; i++) {
         br_timers_set(state->timers, (rt_tenant){(uint16_t)decision->tenant}, timers[i].owner,
                       timers[i].key, timers[i].due_ms, timers[i].subject);
+    }
+    const msg_write *writes = decision->writes.items;
+    for (uint32_t i = 0; i < decision->writes.count; i++) {
+        br_progress_fold(state->progress, (rt_tenant){(uint16_t)decision->tenant}, &writes[i]);
     }
     RT_ASSERT(decision->event_seq > state->meta.decided_seq);
     state->meta.decided_seq = decision->event_seq;

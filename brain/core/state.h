@@ -17,7 +17,7 @@
 #include "brain/memory/longterm.h"
 #include "brain/memory/similar.h"
 #include "brain/memory/subject.h"
-#include "brain/playbook/playbook.h"
+#include "brain/playbook/course.h"
 #include "runtime/journal/journal.h"
 
 #define BR_INSTANCE_LEN 8
@@ -59,6 +59,7 @@ typedef struct br_state {
     br_gate *gate;
     br_timers *timers;
     br_dead *dead;
+    br_progress *progress;
     rt_table *throttles;
     rt_table *meta_table;
     br_meta meta;
@@ -77,6 +78,16 @@ void br_state_free(br_state *state);
 // br_state_situate builds the situation of an event whose type, tenant and data are set.
 void br_state_situate(const br_state *state, const rt_event *event, int64_t now_ms,
                       br_situation *ret_situation);
+// br_state_consult asks the live playbooks about an event in its situation.
+//   ret->consultation   encoded into `w`; empty when none was looked at
+//   ret->follow         the payload of its record is needed when it is decided
+//   errors    RT_ENOMEM, RT_ELIMIT: it goes on as if none had been looked at
+typedef struct br_consulted_event {
+    rt_bytes consultation;
+    bool follow;
+} br_consulted_event;
+rt_err br_state_consult(const br_state *state, const br_situation *situation, rt_arena *arena,
+                        rt_mpw *w, br_consulted_event *ret) RT_MUST_USE;
 // br_state_apply_event folds an event record; `situation` was built before it.
 void br_state_apply_event(br_state *state, const rt_event *event, const br_situation *situation);
 // br_state_apply_decision folds a decision record: what it used up, set off and intends.

@@ -27,35 +27,23 @@ journal_event(br_brain *brain, rt_event *event, uint8_t flags, rt_record *ret_re
     return rt_journal_end(brain->journal, ret_record);
 }
 
-rt_bytes
-br__consult(br_brain *brain, const br_situation *situation)
+br_undecided *
+br__wait(br_brain *brain, const rt_event *event, const br_situation *situation, rt_bytes payload)
 {
-    const br_playbooks *playbooks = brain->state->playbooks;
-    msg_consultation consultation;
-    rt_mpw_clear(&brain->scratch);
-    if (!br_playbooks_hears(playbooks, situation->event->type)) {
-        return (rt_bytes){NULL, 0};
-    }
-    rt_arena_reset(brain->arena);
-    if (br_playbooks_consult(playbooks, situation, brain->arena, &consultation) != RT_OK) {
+    br_consulted_event said;
+    if (br_state_consult(brain->state, situation, brain->arena, &brain->scratch, &said) != RT_OK) {
         brain->metrics.consult_failed++;
-        return (rt_bytes){NULL, 0};
     }
-    if (consultation.consulted.count == 0) {
-        return (rt_bytes){NULL, 0};
+    if (!said.follow || payload.len > BR_PENDING_PAYLOAD_MAX) {
+        payload = (rt_bytes){NULL, 0};
     }
-    rt_msg_encode(&msg_consultation_def, &consultation, &brain->scratch);
-    if (brain->scratch.failed || brain->scratch.len > BR_CONSULTATION_BYTES_MAX) {
-        brain->metrics.consult_failed++;
-        return (rt_bytes){NULL, 0};
-    }
-    return rt_mpw_view(&brain->scratch);
+    return br_pending_push(brain->pending, event, said.consultation, payload);
 }
 
 static void
-wait_for_answers(br_brain *brain, const rt_event *event, rt_bytes consultation, uint64_t hosts)
+wait_for_answers(br_brain *brain, const rt_event *event, rt_bytes payload, uint64_t hosts)
 {
-    br_undecided *item = br_pending_push(brain->pending, event, consultation);
+    br_undecided *item = br__wait(brain, event, brain->situation, payload);
     item->waiting = hosts;
     item->deadline_us = rt_clock_mono_us() + brain->config.deadline_ms * 1000;
 }
@@ -84,8 +72,7 @@ br__take(br_brain *brain, rt_event *event, uint64_t *ret_seq)
     }
     RT_ASSERT(record.seq == event->seq);
     if (decided) {
-        rt_bytes consultation = br__consult(brain, brain->situation);
-        wait_for_answers(brain, event, consultation, hosts);
+        wait_for_answers(brain, event, record.payload, hosts);
     }
     br_state_apply_event(brain->state, event, brain->situation);
     br__hosts_note(brain, &record, event->type, false);

@@ -17,6 +17,7 @@ enum {
     BR_TABLE_THROTTLE = 10, // playbook throttles
     BR_TABLE_SIMILAR = 11,  // past decisions by situation, with rewards
     BR_TABLE_DEAD = 12,     // dead letters
+    BR_TABLE_PROGRESS = 13, // what playbooks keep in mind from one event to another
 };
 
 #endif

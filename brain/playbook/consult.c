@@ -1,13 +1,13 @@
 // Design notes.
 // Consulting only proposes: throttles, conflicts and limits are settled when the event is decided,
 // at its place in the journal. A verification comes back as timer.fired with owner "playbook:<id>"
-// and the decision's number as its key.
+// and the decision's number as its key. Timers of courses (course.c) have a ':' in their keys.
 #include "brain/playbook/internal.h"
 
-#define BR_ARGS_BYTES_MAX 16384
 #define DETAIL_MAX 400
 #define REASON_MAX 512 // of playbook.escalated
 #define PROPOSALS_MAX (BR_CONSULTED_MAX)
+#define CAPTURES_BYTES_MAX 8192 // of one part of a pattern
 
 typedef struct consulting {
     const br_situation *situation;
@@ -18,6 +18,7 @@ typedef struct consulting {
     msg_timer *timers;
     msg_emission *emissions;
     rt_str *shadow;
+    msg_match *matches;
 } consulting;
 
 static rt_str
@@ -36,88 +37,20 @@ look_at(consulting *c, const br_playbook *playbook, uint64_t version, const char
     return consulted;
 }
 
-static bool
-argument_value(consulting *c, const br_argument *arg, rt_value *ret_value, rt_str *ret_why)
-{
-    *ret_value = arg->constant;
-    if (arg->template == NULL) {
-        return true;
-    }
-    rt_err err =
-        br_template_value(arg->template, br_situation_load, c->situation, c->arena, ret_value);
-    if (err != RT_OK) {
-        *ret_why = rt_arena_printf(c->arena, "%s", rt_err_detail());
-    }
-    return err == RT_OK;
-}
-
-static bool
-build_args(consulting *c, const br_step *step, rt_bytes *ret_args, rt_str *ret_why)
-{
-    rt_mpw w;
-    rt_mpw_init(&w, BR_ARGS_BYTES_MAX);
-    rt_mpw_map(&w, step->arg_count);
-    bool ok = true;
-    for (uint32_t i = 0; i < step->arg_count && ok; i++) {
-        rt_value value;
-        rt_str why;
-        ok = argument_value(c, &step->args[i], &value, &why);
-        if (ok) {
-            rt_mpw_str(&w, step->args[i].name);
-            rt_value_write(&w, value);
-        } else {
-            *ret_why = rt_arena_printf(c->arena, "argument %.*s: %.*s",
-                                       RT_STR_ARG(step->args[i].name), RT_STR_ARG(why));
-        }
-    }
-    *ret_args = rt_arena_copy(c->arena, rt_mpw_view(&w));
-    ok = ok && !w.failed && ret_args->ptr != NULL;
-    rt_mpw_fini(&w);
-    return ok;
-}
-
-static bool
-build_step(consulting *c, const br_playbook *playbook, const br_step *step, rt_str *ret_why)
-{
-    if (c->out->proposals.count == PROPOSALS_MAX) {
-        *ret_why = RT_STR("too many proposals for one event");
-        return false;
-    }
-    msg_proposal proposal = {.agent = playbook->agent,
-                             .model = playbook->model,
-                             .action = step->action->name,
-                             .priority = playbook->priority,
-                             .confidence = playbook->confidence,
-                             .value = step->value,
-                             .cost_cop = step->cost_cop,
-                             .propensity = 1,
-                             .reason = playbook->info.doc};
-    rt_value target;
-    if (br_template_value(step->target, br_situation_load, c->situation, c->arena, &target) !=
-            RT_OK ||
-        target.kind != RT_KIND_STR) {
-        *ret_why = rt_arena_printf(c->arena, "target: %s", rt_err_detail());
-        return false;
-    }
-    proposal.target = target.s;
-    if (!build_args(c, step, &proposal.args, ret_why)) {
-        return false;
-    }
-    c->proposals[c->out->proposals.count++] = proposal;
-    return true;
-}
-
 // All actions of a playbook are proposed, or none.
 static bool
 build_steps(consulting *c, const br_playbook *playbook, const br_steps *steps, rt_str *ret_why)
 {
-    uint32_t before = c->out->proposals.count;
-    for (uint32_t i = 0; i < steps->count; i++) {
-        if (!build_step(c, playbook, &steps->steps[i], ret_why)) {
-            c->out->proposals.count = before;
-            return false;
-        }
+    uint32_t count = c->out->proposals.count;
+    if (steps->count > PROPOSALS_MAX - count) {
+        *ret_why = RT_STR("too many proposals for one event");
+        return false;
     }
+    if (!br__propose(playbook, steps, br_situation_load, c->situation, c->arena,
+                     &c->proposals[count], ret_why)) {
+        return false;
+    }
+    c->out->proposals.count += steps->count;
     return true;
 }
 
@@ -154,18 +87,76 @@ throttle_key(consulting *c, const br_rule *rule, msg_consulted *consulted)
     return true;
 }
 
-static void
-set_verification(consulting *c, const br_playbook *playbook)
+msg_timer
+br__verification(const br_playbook *playbook, uint64_t seq, rt_str subject, int64_t now_ms,
+                 rt_arena *arena)
 {
-    const rt_event *event = c->situation->event;
-    if (playbook->verify_ms == 0) {
+    return (msg_timer){.owner = playbook->agent,
+                       .key = rt_arena_printf(arena, "%llu", (unsigned long long)seq),
+                       .due_ms = now_ms + playbook->verify_ms,
+                       .subject = subject};
+}
+
+static rt_bytes
+capture_values(consulting *c, const br_rule *rule)
+{
+    const br_element *element = &rule->playbook->pattern.elements[rule->element];
+    rt_mpw w;
+    rt_mpw_init(&w, CAPTURES_BYTES_MAX);
+    rt_mpw_map(&w, element->capture_count);
+    for (uint32_t i = 0; i < element->capture_count; i++) {
+        br_expr_result result;
+        br_expr_eval(rule->captures[i], br_situation_load, c->situation, c->arena, &result);
+        rt_mpw_str(&w, element->captures[i].name);
+        // what is not there is captured as nothing, and asked for with has()
+        rt_value_write(&w, result.fault == BR_FAULT_NONE ? result.value : RT_NONE);
+    }
+    rt_bytes kept = w.failed ? (rt_bytes){NULL, 0} : rt_arena_copy(c->arena, rt_mpw_view(&w));
+    rt_mpw_fini(&w);
+    return kept;
+}
+
+// A part of a pattern: what it leads to is settled at the decision. One entry stands for all parts
+// of a playbook that the event could be.
+static void
+consult_part(consulting *c, const br_rule *rule, uint64_t version)
+{
+    const br_playbook *playbook = rule->playbook;
+    msg_consulted *last = c->out->consulted.count > 0
+                              ? &c->consulted[c->out->consulted.count - 1]
+                              : NULL;
+    bool matched = last != NULL && rt_str_is(last->verdict, "matched") &&
+                   rt_str_equal(last->playbook, playbook->info.id);
+    br_expr_result result;
+    if (rule->when != NULL) {
+        br_expr_eval(rule->when, br_situation_load, c->situation, c->arena, &result);
+        if (!br_expr_is_true(&result)) {
+            if (!matched) {
+                const char *verdict = result.fault != BR_FAULT_NONE ? "error" : "false";
+                look_at(c, playbook, version, verdict)->detail = explain_failure(c, rule, &result);
+            }
+            return;
+        }
+    }
+    br_expr_eval(rule->key, br_situation_load, c->situation, c->arena, &result);
+    if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
+        look_at(c, playbook, version, "error")->detail = rt_arena_printf(
+            c->arena, "key of the pattern: %s", br_expr_fault_text(result.fault));
         return;
     }
-    c->timers[c->out->timers.count++] =
-        (msg_timer){.owner = playbook->agent,
-                    .key = rt_arena_printf(c->arena, "%llu", (unsigned long long)event->seq),
-                    .due_ms = c->situation->now_ms + playbook->verify_ms,
-                    .subject = event->subject};
+    rt_bytes captures = capture_values(c, rule);
+    if (captures.ptr == NULL) {
+        look_at(c, playbook, version, "error")->detail =
+            RT_STR("what is captured is too large");
+        return;
+    }
+    if (!matched) {
+        look_at(c, playbook, version, "matched");
+    }
+    c->matches[c->out->matches.count++] = (msg_match){.playbook = playbook->info.id,
+                                                      .element = (uint64_t)rule->element,
+                                                      .key = result.value.s,
+                                                      .captures = captures};
 }
 
 static void
@@ -194,8 +185,10 @@ consult_rule(consulting *c, const br_rule *rule, uint64_t version)
     }
     if (playbook->info.mode == BR_MODE_SHADOW) {
         c->shadow[c->out->shadow.count++] = playbook->agent;
-    } else {
-        set_verification(c, playbook);
+    } else if (playbook->verify_ms > 0) {
+        const rt_event *event = c->situation->event;
+        c->timers[c->out->timers.count++] = br__verification(
+            playbook, event->seq, event->subject, c->situation->now_ms, c->arena);
     }
 }
 
@@ -297,9 +290,19 @@ proposals_at_most(const br_rule_list *rules, bool timer)
 {
     uint32_t count = timer ? PROPOSALS_MAX : 0;
     for (uint32_t i = 0; i < rules->count && count < PROPOSALS_MAX; i++) {
-        count += rules->rules[i]->steps.count;
+        count += rules->rules[i]->element < 0 ? rules->rules[i]->steps.count : 0;
     }
     return RT_MIN(count, PROPOSALS_MAX);
+}
+
+static uint32_t
+parts_of(const br_rule_list *rules)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rules->count; i++) {
+        count += rules->rules[i]->element >= 0;
+    }
+    return count;
 }
 
 rt_err
@@ -321,13 +324,18 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
                     .consulted = rt_arena_array(arena, msg_consulted, most + 1),
                     .timers = rt_arena_array(arena, msg_timer, most),
                     .emissions = rt_arena_array(arena, msg_emission, 2),
-                    .shadow = rt_arena_array(arena, rt_str, most)};
-    if (c.shadow == NULL || c.proposals == NULL || c.consulted == NULL || c.timers == NULL ||
+                    .shadow = rt_arena_array(arena, rt_str, most),
+                    .matches = rt_arena_array(arena, msg_match, parts_of(rules))};
+    if (c.shadow == NULL || c.matches == NULL || c.proposals == NULL || c.consulted == NULL || c.timers == NULL ||
         c.emissions == NULL) {
         return RT_ENOMEM;
     }
     for (uint32_t i = 0; i < rules->count && i < BR_CONSULTED_MAX; i++) {
-        consult_rule(&c, rules->rules[i], set->version);
+        if (rules->rules[i]->element >= 0) {
+            consult_part(&c, rules->rules[i], set->version);
+        } else {
+            consult_rule(&c, rules->rules[i], set->version);
+        }
     }
     if (timer) {
         consult_timer(&c, set);
@@ -337,5 +345,6 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
     ret->timers.items = c.timers;
     ret->emissions.items = c.emissions;
     ret->shadow.items = c.shadow;
+    ret->matches.items = c.matches;
     return RT_OK;
 }

@@ -26,6 +26,40 @@ typedef struct br_steps {
     uint32_t count;
 } br_steps;
 
+typedef struct br_capture {
+    rt_str name;
+    rt_kind kind;
+} br_capture;
+
+// One part of a pattern.
+typedef struct br_element {
+    rt_str name;
+    const rt_event_type *type;
+    bool absent; // it must not come
+    br_capture captures[BR_CAPTURES_MAX];
+    uint32_t capture_count;
+} br_element;
+
+typedef enum br_pattern_kind {
+    BR_PATTERN_NONE,
+    BR_PATTERN_SEQUENCE,
+    BR_PATTERN_ALL,
+    BR_PATTERN_COUNT,
+} br_pattern_kind;
+
+// What comes last makes the actions: a rule for each event type that can, `late` for the timer of a
+// part that stays away.
+typedef struct br_pattern {
+    br_pattern_kind kind;
+    br_element elements[BR_ELEMENTS_MAX];
+    uint32_t element_count;
+    int64_t within_ms;
+    uint32_t at_least; // of BR_PATTERN_COUNT
+    uint32_t max_keys;
+    uint64_t shape; // hash of its text
+    struct br_rule *late;
+} br_pattern;
+
 typedef struct br_playbook {
     br_playbook_info info;
     rt_str agent; // "playbook:<id>", as proposer
@@ -37,15 +71,28 @@ typedef struct br_playbook {
     br_steps escalate;
     rt_str entity; // of its events' subjects; verifications look at it
     const br_plan *verify_plan; // what `expect` and `escalate` were compiled for; NULL = no entity
+    br_pattern pattern;
 } br_playbook;
 
-// One playbook compiled for one event type.
+// One playbook compiled for one event type, or one part of its pattern.
 typedef struct br_rule {
     const br_playbook *playbook;
     br_expr *when; // NULL = always
     br_expr *throttle_key;
     br_steps steps;
+    int32_t element; // part of the pattern; -1 without a pattern
+    br_expr *key;    // of the pattern's window
+    br_expr *captures[BR_CAPTURES_MAX];
+    br_expr *where; // asked when the pattern is complete; NULL = always
 } br_rule;
+
+// What the expressions of a complete pattern read: the last event's situation, and what was
+// captured of the others.
+typedef struct br_captured_view {
+    const br_situation *situation;
+    rt_value values[BR_ELEMENTS_MAX][BR_CAPTURES_MAX];
+} br_captured_view;
+
 
 typedef struct br_rule_list {
     br_rule **rules;
@@ -65,10 +112,46 @@ struct br_playbooks {
     bool full; // the arena's limit was reached
 };
 
+typedef struct br_loading {
+    br_playbooks *set;
+    br_playbook *playbook;
+    rt_diag *diag;
+} br_loading;
+
 // br__playbook_load compiles one parsed document into the set.
 void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag);
 // br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
 void br__rule_free(br_rule *rule);
+// br__load_pattern reads the block `pattern` and makes a rule of each part.
+void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *pattern);
+// What it shares with the rest of loading, in load.c: an expression, a list of steps, complaining of
+// a missing key, finding an event type, whether it is about the entity of the others (reported),
+// giving a rule its place in the set (which may release it).
+br_expr *br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env,
+                       rt_kind want);
+void br__load_steps(const br_loading *l, br_steps *steps, const rt_node *list,
+                    const br_expr_env *env);
+void br__load_missing(const br_loading *l, const rt_node *node, const char *key, const char *help);
+const rt_event_type *br__load_event_type(const br_loading *l, const rt_node *node);
+bool br__load_same_entity(const br_loading *l, const rt_node *root, const rt_node *node,
+                          const rt_event_type *type);
+void br__load_place(const br_loading *l, const rt_event_type *type, br_rule *rule);
+// br__propose builds the proposals of all steps, into `ret` with room for steps->count, or none.
+//   returns   false with the reason in *ret_why
+bool br__propose(const br_playbook *playbook, const br_steps *steps, br_expr_load load,
+                 const void *user, rt_arena *arena, msg_proposal *ret, rt_str *ret_why);
+// br__verification is the timer that looks at what became of an action on the event `seq`.
+msg_timer br__verification(const br_playbook *playbook, uint64_t seq, rt_str subject,
+                           int64_t now_ms, rt_arena *arena);
+// br__captured_load is the br_expr_load of rules of a pattern; user = br_captured_view.
+rt_value br__captured_load(const void *user, uint32_t slot);
+// br__captured_env wraps an environment so that names of captures are found first; `names` must
+// outlive the compilation.
+typedef struct br_captured_names {
+    br_expr_env inner;
+    const br_pattern *pattern;
+} br_captured_names;
+br_expr_env br__captured_env(br_captured_names *names);
 // br__playbook_find finds a playbook by id, or NULL.
 const br_playbook *br__playbook_find(const br_playbooks *set, rt_str id);
 

@@ -64,6 +64,9 @@ extern const br_block br_block_playbook;
 extern const br_block br_block_remediation;
 // The blocks below those two.
 extern const br_block br_block_throttle;
+extern const br_block br_block_pattern;
+extern const br_block br_block_part;
+extern const br_block br_block_count;
 extern const br_block br_block_action;
 extern const br_block br_block_verify;
 extern const br_block br_block_remediation_step;

@@ -11,14 +11,8 @@
 #include "brain/playbook/keys.h"
 #include "runtime/base/alloc.h"
 
-typedef struct loading {
-    br_playbooks *set;
-    br_playbook *playbook;
-    rt_diag *diag;
-} loading;
-
-static void
-complain_missing(const loading *l, const rt_node *node, const char *key, const char *help)
+void
+br__load_missing(const br_loading *l, const rt_node *node, const char *key, const char *help)
 {
     rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2010",
                 node->key.len > 0 ? node->key_mark : node->mark, help, "`%s` is missing", key);
@@ -60,7 +54,7 @@ action_arg(const br_action *action, rt_str name)
 }
 
 static void
-unknown_arg(const loading *l, const br_action *action, const rt_node *node)
+unknown_arg(const br_loading *l, const br_action *action, const rt_node *node)
 {
     rt_str names[BR_ACTION_ARGS_MAX];
     char help[128];
@@ -74,7 +68,7 @@ unknown_arg(const loading *l, const br_action *action, const rt_node *node)
 }
 
 static void
-check_kind(const loading *l, const br_action *action, const rt_field *field, rt_kind kind,
+check_kind(const br_loading *l, const br_action *action, const rt_field *field, rt_kind kind,
            const rt_node *node)
 {
     bool number = field->kind == RT_KIND_F64 && kind == RT_KIND_I64;
@@ -86,7 +80,7 @@ check_kind(const loading *l, const br_action *action, const rt_field *field, rt_
 }
 
 static void
-load_arg(const loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+load_arg(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
     const rt_field *field = action_arg(step->action, node->key);
     if (field == NULL) {
@@ -116,7 +110,7 @@ load_arg(const loading *l, br_step *step, const rt_node *node, const br_expr_env
 }
 
 static void
-load_args(const loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+load_args(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
     const rt_node *args = br_key_map(node, "args");
     for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
@@ -139,7 +133,7 @@ load_args(const loading *l, br_step *step, const rt_node *node, const br_expr_en
 // A target that begins with its kind in plain text must begin with the one the action takes: the
 // gate would refuse it every time.
 static void
-check_target(const loading *l, const br_action *action, const rt_node *target)
+check_target(const br_loading *l, const br_action *action, const rt_node *target)
 {
     rt_str text = target->text;
     rt_str kind = action->resource;
@@ -159,7 +153,7 @@ check_target(const loading *l, const br_action *action, const rt_node *target)
 }
 
 static void
-load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_env *env)
+load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_expr_env *env)
 {
     const rt_node *at = br_key_node(node, "action");
     if (at == NULL || steps->count == BR_PLAYBOOK_STEPS_MAX) {
@@ -187,16 +181,16 @@ load_step(const loading *l, br_steps *steps, const rt_node *node, const br_expr_
     load_args(l, step, node, env);
 }
 
-static void
-load_steps(const loading *l, br_steps *steps, const rt_node *list, const br_expr_env *env)
+void
+br__load_steps(const br_loading *l, br_steps *steps, const rt_node *list, const br_expr_env *env)
 {
     for (const rt_node *node = list->child; node != NULL; node = node->next) {
         load_step(l, steps, node, env);
     }
 }
 
-static br_expr *
-compile_condition(const loading *l, const rt_node *node, const br_expr_env *env, rt_kind want)
+br_expr *
+br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env, rt_kind want)
 {
     br_expr *expr = NULL;
     if (node != NULL) {
@@ -224,8 +218,18 @@ index_rule(br_playbooks *set, const rt_event_type *type, br_rule *rule)
     list->count++;
 }
 
+void
+br__load_place(const br_loading *l, const rt_event_type *type, br_rule *rule)
+{
+    if (l->playbook->info.mode == BR_MODE_OFF) {
+        br__rule_free(rule); // checked like any other, but never looked at
+    } else {
+        index_rule(l->set, type, rule);
+    }
+}
+
 static void
-load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
+load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
 {
     br_rule *rule = rt_arena_new_of(l->set->arena, br_rule);
     const rt_node *steps = br_key_list(root, "do");
@@ -237,17 +241,14 @@ load_rule(const loading *l, const rt_node *root, const rt_event_type *type)
     br_env env = {l->set->pack, type, br_pack_plan(l->set->pack, type)};
     br_expr_env names = br_env_expr(&env);
     rule->playbook = l->playbook;
-    rule->when = compile_condition(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
+    rule->element = -1;
+    rule->when = br__load_expr(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
     rule->throttle_key =
-        compile_condition(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
+        br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
     if (steps != NULL) {
-        load_steps(l, &rule->steps, steps, &names);
+        br__load_steps(l, &rule->steps, steps, &names);
     }
-    if (l->playbook->info.mode == BR_MODE_OFF) {
-        br__rule_free(rule); // checked like any other, but never looked at
-    } else {
-        index_rule(l->set, type, rule);
-    }
+    br__load_place(l, type, rule);
 }
 
 static bool
@@ -260,22 +261,48 @@ named_before(const rt_node *events, const rt_node *event)
     return node != event;
 }
 
+const rt_event_type *
+br__load_event_type(const br_loading *l, const rt_node *node)
+{
+    const rt_catalog *catalog = br_pack_catalog(l->set->pack);
+    const rt_event_type *type = rt_catalog_find(catalog, node->text);
+    char help[128];
+    if (type == NULL) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2017", node->mark,
+                    rt_catalog_suggest(catalog, node->text, help, sizeof(help)),
+                    "unknown event type '%.*s'", RT_STR_ARG(node->text));
+    }
+    return type;
+}
+
+bool
+br__load_same_entity(const br_loading *l, const rt_node *root, const rt_node *node,
+                     const rt_event_type *type)
+{
+    bool same = rt_node_get(root, "verify") == NULL || l->playbook->info.events == 0 ||
+                rt_str_equal(type->entity, l->playbook->entity);
+    if (!same) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2022", node->mark,
+                    "make a playbook for each kind of entity",
+                    "a playbook with `verify` has events about one kind of entity");
+    }
+    return same;
+}
+
 static void
-load_events(const loading *l, const rt_node *root)
+load_events(const br_loading *l, const rt_node *root)
 {
     const rt_node *events = br_key_list(root, "events");
+    if (rt_node_get(root, "events") == NULL) {
+        br__load_missing(l, root, "events", "for example events: [order.created]");
+    }
     for (const rt_node *node = events != NULL ? events->child : NULL; node != NULL;
          node = node->next) {
-        const rt_event_type *type = rt_catalog_find(br_pack_catalog(l->set->pack), node->text);
-        char help[128];
         if (node->text.len == 0 || l->playbook->info.events == BR_PLAYBOOK_EVENTS_MAX) {
             continue; // complained of already
         }
+        const rt_event_type *type = br__load_event_type(l, node);
         if (type == NULL) {
-            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2017", node->mark,
-                        rt_catalog_suggest(br_pack_catalog(l->set->pack), node->text, help,
-                                           sizeof(help)),
-                        "unknown event type '%.*s'", RT_STR_ARG(node->text));
             continue;
         }
         if (named_before(events, node)) {
@@ -283,12 +310,8 @@ load_events(const loading *l, const rt_node *root)
                         "event type '%.*s' is named twice", RT_STR_ARG(node->text));
             continue;
         }
-        if (l->playbook->info.events++ > 0 && rt_node_get(root, "verify") != NULL &&
-            !rt_str_equal(type->entity, l->playbook->entity)) {
-            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2022", node->mark,
-                        "make a playbook for each kind of entity",
-                        "a playbook with `verify` has events about one kind of entity");
-        }
+        (void)br__load_same_entity(l, root, node, type); // findings are in diag
+        l->playbook->info.events++;
         l->playbook->entity = type->entity;
         load_rule(l, root, type);
     }
@@ -297,7 +320,7 @@ load_events(const loading *l, const rt_node *root)
 // A verification and its escalation run later, on the timer's event: they see what is then known of
 // the entity, not the data of the event that set them off.
 static void
-load_verify(const loading *l, const rt_node *root)
+load_verify(const br_loading *l, const rt_node *root)
 {
     const rt_node *verify = br_key_map(root, "verify");
     const rt_node *escalate = br_key_list(root, "escalate");
@@ -306,12 +329,12 @@ load_verify(const loading *l, const rt_node *root)
     const br_plan *plan = br_pack_subject_plan(pack, l->playbook->entity);
     if (verify == NULL) {
         if (rt_node_get(root, "escalate") != NULL && rt_node_get(root, "verify") == NULL) {
-            complain_missing(l, root, "verify", "`escalate` runs when a verification fails");
+            br__load_missing(l, root, "verify", "`escalate` runs when a verification fails");
         }
         return;
     }
     if (timer == NULL) {
-        complain_missing(l, verify, "expect", "the catalogue has no timer.fired");
+        br__load_missing(l, verify, "expect", "the catalogue has no timer.fired");
         return;
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
@@ -319,14 +342,14 @@ load_verify(const loading *l, const rt_node *root)
     l->playbook->verify_plan = plan;
     l->playbook->verify_ms = br_key_duration_ms(&br_block_verify, verify, "within");
     l->playbook->expect =
-        compile_condition(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
+        br__load_expr(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
     if (escalate != NULL) {
-        load_steps(l, &l->playbook->escalate, escalate, &names);
+        br__load_steps(l, &l->playbook->escalate, escalate, &names);
     }
 }
 
 static void
-load_head(const loading *l, const rt_node *root)
+load_head(const br_loading *l, const rt_node *root)
 {
     br_playbook *playbook = l->playbook;
     rt_arena *arena = l->set->arena;
@@ -350,7 +373,7 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
 {
     br_keys_check(&br_block_playbook, root, diag);
     br_playbook *playbook = &set->playbooks[set->count++];
-    loading l = {set, playbook, diag};
+    br_loading l = {set, playbook, diag};
     playbook->info.file = rt_str_of(file);
     load_head(&l, root);
     if (playbook->info.id.len == 0) { // complained of already
@@ -361,6 +384,11 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
     }
-    load_events(&l, root);
+    const rt_node *pattern = br_key_map(root, "pattern");
+    if (pattern != NULL) {
+        br__load_pattern(&l, root, pattern);
+    } else {
+        load_events(&l, root);
+    }
     load_verify(&l, root);
 }

@@ -42,6 +42,11 @@
 #define BR_PLAYBOOK_STEPS_MAX 8
 #define BR_PLAYBOOK_EVENTS_MAX 16
 #define BR_CONSULTED_MAX 64 // rules looked at for one event
+#define BR_CONSULTATION_BYTES_MAX (512u * 1024) // of one event's playbooks; more is not looked at
+#define BR_ELEMENTS_MAX 8   // parts of a pattern
+#define BR_CAPTURES_MAX 8   // values kept of each
+#define BR_COUNT_MAX 256    // `at_least` of a count
+#define BR_WINDOWS_MAX 1000000 // `max_keys` of a pattern
 
 typedef enum br_playbook_mode { BR_MODE_OFF, BR_MODE_SHADOW, BR_MODE_LIVE } br_playbook_mode;
 

@@ -24,6 +24,11 @@ br__rule_free(br_rule *rule)
 {
     br_expr_free(rule->when);
     br_expr_free(rule->throttle_key);
+    br_expr_free(rule->key);
+    br_expr_free(rule->where);
+    for (size_t i = 0; i < RT_COUNT(rule->captures); i++) {
+        br_expr_free(rule->captures[i]);
+    }
     free_steps(&rule->steps);
 }
 
@@ -47,6 +52,9 @@ br_playbooks_free(br_playbooks *set)
     for (size_t i = 0; i < set->count; i++) {
         br_expr_free(set->playbooks[i].expect);
         free_steps(&set->playbooks[i].escalate);
+        if (set->playbooks[i].pattern.late != NULL) {
+            br__rule_free(set->playbooks[i].pattern.late);
+        }
     }
     rt_map_free(set->by_id);
     rt_free(set->by_type);

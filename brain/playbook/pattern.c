@@ -1,0 +1,368 @@
+// Design notes.
+// A window is a row for each playbook and key. It opens with the first part that comes, and its
+// time ends with a timer, so a row never outlives its window. One event is one part of a window,
+// also where it would do for two. Times are the events' own (the brain's clock when they were
+// recorded), because a decision may come later.
+#include "brain/playbook/course_internal.h"
+
+#define WHAT RT_STR("window")
+#define TALLY RT_STR("windows")
+#define DETAIL_MAX 200
+
+// A window on its way through one decision.
+typedef struct advancing {
+    br_course *course;
+    const br_playbook *playbook;
+    const br_pattern *pattern;
+    msg_consulted *consulted;
+    rt_str key;
+    msg_window window;
+    bool is_open;
+    bool has_row; // perhaps of another pattern
+} advancing;
+
+static void
+count_windows(br_course *course, rt_str playbook, int change)
+{
+    msg_tally tally = {0};
+    if (!br__course_read(course, TALLY, playbook, RT_STR(""), &msg_tally_def, &tally)) {
+        tally.count = 0;
+    }
+    tally.count = change < 0 && tally.count == 0 ? 0 : tally.count + (uint64_t)(int64_t)change;
+    if (tally.count == 0) {
+        br__course_forget(course, TALLY, playbook, RT_STR(""));
+    } else {
+        (void)br__course_write(course, TALLY, playbook, RT_STR(""), &msg_tally_def, &tally);
+    }
+}
+
+// When the window's time is over.
+static int64_t
+end_ms(const br_pattern *pattern, const msg_window *window)
+{
+    const int64_t *times = window->times.items;
+    int64_t from = pattern->kind == BR_PATTERN_COUNT && window->times.count > 0
+                       ? times[window->times.count - 1]
+                       : window->since_ms;
+    return from + pattern->within_ms;
+}
+
+static void
+look_up(advancing *a)
+{
+    a->has_row = br__course_read(a->course, WHAT, a->playbook->info.id, a->key, &msg_window_def,
+                                 &a->window);
+    a->is_open = a->has_row && a->window.shape == a->pattern->shape;
+    if (!a->is_open) {
+        memset(&a->window, 0, sizeof(a->window));
+    }
+}
+
+static void
+say(advancing *a, const char *verdict, rt_str detail)
+{
+    a->consulted->verdict = rt_str_of(verdict);
+    a->consulted->detail = detail;
+}
+
+static void
+close_window(advancing *a)
+{
+    if (a->has_row) {
+        br__course_forget(a->course, WHAT, a->playbook->info.id, a->key);
+        br__course_timer(a->course, a->playbook, "window", a->key, 0);
+        count_windows(a->course, a->playbook->info.id, -1);
+    }
+}
+
+// Keeps the window as it is now; one too many is not opened.
+static bool
+keep_window(advancing *a)
+{
+    br_course *course = a->course;
+    rt_str id = a->playbook->info.id;
+    if (!a->has_row) {
+        msg_tally tally = {0};
+        bool some = br__course_read(course, TALLY, id, RT_STR(""), &msg_tally_def, &tally);
+        if (some && tally.count >= a->pattern->max_keys) {
+            say(a, "error", rt_arena_printf(course->arena, "%u windows are open: max_keys",
+                                            a->pattern->max_keys));
+            return false;
+        }
+    }
+    if (!br__course_write(course, WHAT, id, a->key, &msg_window_def, &a->window)) {
+        say(a, "error", RT_STR("what is captured is too large"));
+        return false;
+    }
+    if (!a->has_row) {
+        count_windows(course, id, 1);
+    }
+    br__course_timer(course, a->playbook, "window", a->key, end_ms(a->pattern, &a->window));
+    return true;
+}
+
+static void
+capture(advancing *a, const msg_match *match)
+{
+    if (a->pattern->elements[match->element].capture_count == 0) {
+        return;
+    }
+    msg_captured *kept =
+        br__course_append(a->course, &a->window.captured, sizeof(msg_captured));
+    if (kept != NULL) {
+        *kept = (msg_captured){match->element, a->course->seq, match->captures};
+    }
+}
+
+static void
+view_captured(const advancing *a, br_captured_view *view)
+{
+    const msg_captured *captured = a->window.captured.items;
+    for (uint32_t i = 0; i < a->window.captured.count; i++) {
+        if (captured[i].element >= a->pattern->element_count) {
+            continue;
+        }
+        const br_element *element = &a->pattern->elements[captured[i].element];
+        for (uint32_t c = 0; c < element->capture_count; c++) {
+            rt_mp at;
+            rt_value value;
+            if (rt_mp_find(captured[i].values, element->captures[c].name, &at) &&
+                rt_value_read(&at, &value) == RT_OK) {
+                rt_kind kind = element->captures[c].kind;
+                bool time = kind == RT_KIND_TIME || kind == RT_KIND_DURATION;
+                value.kind = value.kind == RT_KIND_I64 && time ? kind : value.kind;
+                view->values[captured[i].element][c] = value;
+            }
+        }
+    }
+}
+
+static bool
+throttle_key(advancing *a, const br_rule *rule, const br_captured_view *view)
+{
+    br_expr_result result;
+    if (rule->throttle_key == NULL) {
+        return true;
+    }
+    br_expr_eval(rule->throttle_key, br__captured_load, view, a->course->arena, &result);
+    if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
+        say(a, "error", rt_arena_printf(a->course->arena, "throttle key: %s",
+                                        br_expr_fault_text(result.fault)));
+        return false;
+    }
+    a->consulted->throttle_key = result.value.s;
+    return true;
+}
+
+// Everything that was waited for has come (or, for `late`, has not).
+static void
+complete(advancing *a, const br_rule *rule, rt_str how)
+{
+    br_course *course = a->course;
+    br_captured_view *view = rt_arena_new_of(course->arena, br_captured_view);
+    const br_situation *situation = br__course_situation(course);
+    rt_str why = RT_STR("");
+    close_window(a);
+    if (view == NULL || situation == NULL) {
+        say(a, "error", RT_STR("the event cannot be read again"));
+        return;
+    }
+    view->situation = situation;
+    view_captured(a, view);
+    if (rule->where != NULL) {
+        br_expr_result result;
+        br_expr_eval(rule->where, br__captured_load, view, course->arena, &result);
+        if (!br_expr_is_true(&result)) {
+            rt_text text;
+            rt_text_init(&text, DETAIL_MAX);
+            rt_text_cstr(&text, "where: ");
+            if (result.failed_conjunct < br_expr_conjunct_count(rule->where)) {
+                br_expr_explain(rule->where, result.failed_conjunct, br__captured_load, view,
+                                course->arena, &text);
+            }
+            say(a, result.fault != BR_FAULT_NONE ? "error" : "false",
+                rt_arena_str(course->arena, rt_utf8_whole(rt_text_view(&text))));
+            rt_text_fini(&text);
+            return;
+        }
+    }
+    if (!throttle_key(a, rule, view)) {
+        return;
+    }
+    if (!br__course_ask(course, a->playbook, &rule->steps, br__captured_load, view, &why)) {
+        say(a, "error", why);
+        return;
+    }
+    say(a, "fired", how);
+    br__course_fired(course, a->playbook);
+}
+
+// The rule of a part, as compiled for its event.
+static const br_rule *
+rule_of(const br_course *course, const br_playbook *playbook, uint64_t element)
+{
+    const br_rule_list *list = &course->set->by_type[course->type->index];
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->rules[i]->playbook == playbook && list->rules[i]->element == (int32_t)element) {
+            return list->rules[i];
+        }
+    }
+    return NULL;
+}
+
+static rt_str
+window_text(const advancing *a, const char *format_of)
+{
+    char text[32];
+    return rt_arena_printf(a->course->arena, "%s within %s", format_of,
+                           rt_format_duration(a->course->at_ms - a->window.since_ms, text,
+                                              sizeof(text)));
+}
+
+static void
+advance_sequence(advancing *a, const msg_match *match, const br_rule *rule)
+{
+    const br_pattern *pattern = a->pattern;
+    if (match->element != a->window.seen) {
+        const br_element *next = &pattern->elements[a->window.seen];
+        say(a, "matched", rt_arena_printf(a->course->arena, "waits for %.*s first",
+                                          RT_STR_ARG(next->name)));
+        return;
+    }
+    if (pattern->elements[match->element].absent) {
+        say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came in time",
+                                          RT_STR_ARG(pattern->elements[match->element].name)));
+        close_window(a);
+        return;
+    }
+    capture(a, match);
+    a->window.seen++;
+    a->window.last_seq = a->course->seq;
+    if (a->window.seen == pattern->element_count) {
+        complete(a, rule, window_text(a, "the whole sequence"));
+    } else if (keep_window(a)) {
+        const br_element *next = &pattern->elements[a->window.seen];
+        say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came; %s %.*s",
+                                          RT_STR_ARG(pattern->elements[match->element].name),
+                                          next->absent ? "acts without" : "waits for",
+                                          RT_STR_ARG(next->name)));
+    }
+}
+
+static void
+advance_all(advancing *a, const msg_match *match, const br_rule *rule)
+{
+    uint64_t every = (1ull << a->pattern->element_count) - 1;
+    uint64_t bit = 1ull << match->element;
+    if ((a->window.seen & bit) != 0) {
+        say(a, "matched", RT_STR("this part came before"));
+        return;
+    }
+    capture(a, match);
+    a->window.seen |= bit;
+    a->window.last_seq = a->course->seq;
+    if (a->window.seen == every) {
+        complete(a, rule, window_text(a, "all parts"));
+    } else if (keep_window(a)) {
+        say(a, "matched", rt_arena_printf(a->course->arena, "%d of %u parts came",
+                                          __builtin_popcountll(a->window.seen),
+                                          a->pattern->element_count));
+    }
+}
+
+static void
+advance_count(advancing *a, const msg_match *match, const br_rule *rule)
+{
+    int64_t *times = rt_arena_array(a->course->arena, int64_t, a->window.times.count + 1);
+    const int64_t *before = a->window.times.items;
+    uint32_t count = 0;
+    (void)match;
+    if (times == NULL) {
+        a->course->failed = true;
+        return;
+    }
+    for (uint32_t i = 0; i < a->window.times.count; i++) {
+        if (before[i] > a->course->at_ms - a->pattern->within_ms) {
+            times[count++] = before[i];
+        }
+    }
+    times[count++] = a->course->at_ms;
+    a->window.times = (rt_msg_list){times, count};
+    a->window.since_ms = times[0];
+    a->window.last_seq = a->course->seq;
+    rt_str how = rt_arena_printf(a->course->arena, "%u of %u", count, a->pattern->at_least);
+    if (count >= a->pattern->at_least) {
+        complete(a, rule, window_text(a, how.ptr != NULL ? how.ptr : ""));
+    } else if (keep_window(a)) {
+        say(a, "matched", how);
+    }
+}
+
+void
+br__pattern_match(br_course *course, const msg_match *match)
+{
+    const br_playbook *playbook = br__playbook_find(course->set, match->playbook);
+    if (playbook == NULL || playbook->pattern.kind == BR_PATTERN_NONE ||
+        match->element >= playbook->pattern.element_count) {
+        return;
+    }
+    advancing a = {.course = course, .playbook = playbook, .pattern = &playbook->pattern};
+    const br_rule *rule = rule_of(course, playbook, match->element);
+    a.key = br__course_key(course, match->key);
+    a.consulted = br__course_consulted(course, playbook);
+    if (rule == NULL || a.consulted == NULL || (a.key.ptr == NULL && match->key.len > 0)) {
+        return;
+    }
+    look_up(&a);
+    if (a.is_open && a.window.last_seq == course->seq) {
+        return; // it was another part already
+    }
+    if (a.is_open && course->at_ms >= end_ms(a.pattern, &a.window)) {
+        memset(&a.window, 0, sizeof(a.window)); // its timer is about to come
+        a.is_open = false;
+    }
+    if (!a.is_open) {
+        a.window.shape = a.pattern->shape;
+        a.window.since_ms = course->at_ms;
+    }
+    if (a.pattern->kind == BR_PATTERN_SEQUENCE) {
+        advance_sequence(&a, match, rule);
+    } else if (a.pattern->kind == BR_PATTERN_ALL) {
+        advance_all(&a, match, rule);
+    } else {
+        advance_count(&a, match, rule);
+    }
+}
+
+void
+br__pattern_timer(br_course *course, rt_str id, rt_str key)
+{
+    const br_playbook *playbook = br__playbook_find(course->set, id);
+    msg_window window;
+    if (playbook == NULL || playbook->pattern.kind == BR_PATTERN_NONE) {
+        if (br__course_read(course, WHAT, id, key, &msg_window_def, &window)) {
+            br__course_forget(course, WHAT, id, key); // its playbook is gone
+            count_windows(course, id, -1);
+        }
+        return;
+    }
+    advancing a = {
+        .course = course, .playbook = playbook, .pattern = &playbook->pattern, .key = key};
+    look_up(&a);
+    a.consulted = a.has_row ? br__course_consulted(course, playbook) : NULL;
+    if (a.consulted == NULL || (a.is_open && course->now_ms < end_ms(a.pattern, &a.window))) {
+        return; // moved meanwhile: another timer comes
+    }
+    const br_element *next = a.window.seen < a.pattern->element_count
+                                 ? &a.pattern->elements[a.window.seen]
+                                 : NULL;
+    if (a.is_open && a.pattern->late != NULL && next != NULL && next->absent &&
+        a.pattern->kind == BR_PATTERN_SEQUENCE) {
+        complete(&a, a.pattern->late,
+                 rt_arena_printf(course->arena, "%.*s did not come", RT_STR_ARG(next->name)));
+        return;
+    }
+    say(&a, "expired", a.is_open ? RT_STR("the rest did not come in time")
+                                 : RT_STR("the pattern was changed"));
+    close_window(&a);
+}
