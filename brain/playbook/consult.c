@@ -326,8 +326,8 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
                     .emissions = rt_arena_array(arena, msg_emission, 2),
                     .shadow = rt_arena_array(arena, rt_str, most),
                     .matches = rt_arena_array(arena, msg_match, parts_of(rules))};
-    if (c.shadow == NULL || c.matches == NULL || c.proposals == NULL || c.consulted == NULL || c.timers == NULL ||
-        c.emissions == NULL) {
+    if (c.shadow == NULL || c.matches == NULL || c.proposals == NULL || c.consulted == NULL ||
+        c.timers == NULL || c.emissions == NULL) {
         return RT_ENOMEM;
     }
     for (uint32_t i = 0; i < rules->count && i < BR_CONSULTED_MAX; i++) {

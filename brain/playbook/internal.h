@@ -124,17 +124,22 @@ void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root,
 void br__rule_free(br_rule *rule);
 // br__load_pattern reads the block `pattern` and makes a rule of each part.
 void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *pattern);
-// What it shares with the rest of loading, in load.c: an expression, a list of steps, complaining of
-// a missing key, finding an event type, whether it is about the entity of the others (reported),
-// giving a rule its place in the set (which may release it).
+// What loading a pattern shares with the rest of it, in load.c:
+// br__load_expr compiles an expression; NULL for no node, or with findings.
 br_expr *br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env,
                        rt_kind want);
+// br__load_steps compiles a list of actions.
 void br__load_steps(const br_loading *l, br_steps *steps, const rt_node *list,
                     const br_expr_env *env);
+// br__load_missing complains of a missing key.
 void br__load_missing(const br_loading *l, const rt_node *node, const char *key, const char *help);
+// br__load_event_type finds an event type by its name; NULL with a finding.
 const rt_event_type *br__load_event_type(const br_loading *l, const rt_node *node);
+// br__load_same_entity tells whether an event is about the entity of those before, where that
+// matters; else with a finding.
 bool br__load_same_entity(const br_loading *l, const rt_node *root, const rt_node *node,
                           const rt_event_type *type);
+// br__load_place gives a rule its place in the set, or releases one that is off.
 void br__load_place(const br_loading *l, const rt_event_type *type, br_rule *rule);
 // br__propose builds the proposals of all steps, into `ret` with room for steps->count, or none.
 //   returns   false with the reason in *ret_why

@@ -293,7 +293,7 @@ static void
 load_events(const br_loading *l, const rt_node *root)
 {
     const rt_node *events = br_key_list(root, "events");
-    if (rt_node_get(root, "events") == NULL) {
+    if (rt_node_get(root, "events") == NULL || (events != NULL && events->child == NULL)) {
         br__load_missing(l, root, "events", "for example events: [order.created]");
     }
     for (const rt_node *node = events != NULL ? events->child : NULL; node != NULL;
