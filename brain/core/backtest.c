@@ -32,27 +32,6 @@ item_at(br__fork *f, size_t index)
     return &f->items[(f->first + index) % BR_PENDING_MAX];
 }
 
-// What the set says of an event, encoded as it waits for its decision.
-static rt_err
-consult(br__fork *f, const br_situation *situation, rt_bytes *ret_consultation)
-{
-    msg_consultation consultation;
-    *ret_consultation = (rt_bytes){NULL, 0};
-    if (!br_playbooks_hears(f->state->playbooks, situation->event->type)) {
-        return RT_OK;
-    }
-    rt_arena_reset(f->arena);
-    rt_mpw_clear(&f->scratch);
-    rt_err err = br_playbooks_consult(f->state->playbooks, situation, f->arena, &consultation);
-    if (err == RT_OK && consultation.consulted.count > 0) {
-        rt_msg_encode(&msg_consultation_def, &consultation, &f->scratch);
-        if (!f->scratch.failed && f->scratch.len <= BR_CONSULTATION_BYTES_MAX) {
-            *ret_consultation = rt_mpw_view(&f->scratch);
-        }
-    }
-    return err;
-}
-
 // What was known of the event: of its record where the fork has not seen the beginning.
 static const br_situation *
 known_before(br__fork *f, const rt_event *event)
@@ -68,22 +47,34 @@ known_before(br__fork *f, const rt_event *event)
     return f->known;
 }
 
+// The record that a brain would have written: its context is what the fork knows.
+static rt_bytes
+payload_of(br__fork *f, const rt_event *event, const br_situation *known)
+{
+    rt_event recorded = *event;
+    rt_mpw_clear(&f->context);
+    rt_mpw_clear(&f->payload);
+    br_situation_encode(known, &f->context);
+    recorded.context = rt_mpw_view(&f->context);
+    rt_event_encode(&recorded, &f->payload);
+    bool fits = !f->payload.failed && f->payload.len <= BR_PENDING_PAYLOAD_MAX;
+    return fits ? rt_mpw_view(&f->payload) : (rt_bytes){NULL, 0};
+}
+
 rt_err
 br__fork_take(br__fork *f, rt_event *event, bool decided, bool is_own)
 {
     bool live = br__fork_live(f, event->at_ms);
     bool heard = live && br_playbooks_hears(f->state->playbooks, event->type);
-    rt_bytes consultation = {NULL, 0};
-    rt_err err = RT_OK;
+    br_consulted_event said = {{NULL, 0}, false};
     br_state_situate(f->state, event, event->at_ms, f->situation);
     if (decided || heard) {
         if (!br_pending_room(f->pending, 0)) {
             return rt_fail(RT_ELIMIT, "more undecided events than a brain can hold");
         }
-        if (live) {
-            err = consult(f, known_before(f, event), &consultation);
-        }
-        if (err != RT_OK) {
+        const br_situation *known = known_before(f, event);
+        rt_err err = live ? br_state_consult(f->state, known, f->arena, &f->scratch, &said) : RT_OK;
+        if (err != RT_OK && err != RT_ELIMIT) { // live it goes on without them, too
             return err;
         }
         *item_at(f, br_pending_count(f->pending)) =
@@ -91,7 +82,9 @@ br__fork_take(br__fork *f, rt_event *event, bool decided, bool is_own)
                             .at_ms = event->at_ms,
                             .is_own = is_own || !decided,
                             .as_recorded = !live};
-        RT_IGNORE(br_pending_push(f->pending, event, consultation)); // found through its head
+        // found through its head
+        RT_IGNORE(br_pending_push(f->pending, event, said.consultation,
+                                  said.follow ? payload_of(f, event, known) : (rt_bytes){NULL, 0}));
     }
     uint64_t applied = f->state->applied_seq;
     br_state_apply_event(f->state, event, f->situation);
@@ -529,6 +522,8 @@ open_parts(br__fork *f, rt_diag *diag)
     f->decode_arena = rt_arena_new(FORK_ARENA_MAX);
     rt_mpw_init(&f->scratch, FORK_WIRE_MAX);
     rt_mpw_init(&f->wire, FORK_WIRE_MAX);
+    rt_mpw_init(&f->context, FORK_WIRE_MAX);
+    rt_mpw_init(&f->payload, FORK_WIRE_MAX);
     f->skipped = rt_map_new();
     f->matched = rt_map_new();
     f->recorded_timers = rt_map_new();
@@ -561,6 +556,8 @@ close_parts(br__fork *f)
     rt_arena_free(f->decode_arena);
     rt_mpw_fini(&f->scratch);
     rt_mpw_fini(&f->wire);
+    rt_mpw_fini(&f->context);
+    rt_mpw_fini(&f->payload);
     rt_map_free(f->skipped);
     rt_map_free(f->matched);
     rt_map_free(f->recorded_timers);

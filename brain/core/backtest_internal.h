@@ -54,6 +54,8 @@ typedef struct br__fork {
     rt_arena *decode_arena;
     rt_mpw scratch;
     rt_mpw wire;
+    rt_mpw context; // and payload: the record of an event that a course needs again
+    rt_mpw payload;
     uint64_t seq;      // of the record read last
     uint64_t own_seq;  // given last
     bool was_decided;  // since the last record: what this raises and leads to comes first
