@@ -28,6 +28,8 @@ static const struct {
     {"playbooks.list", br__ask_playbooks},
     {"playbooks.check", br__ask_check},
     {"playbooks.reload", br__ask_reload},
+    {"playbooks.schema", br__ask_schema},
+    {"playbooks.starter", br__ask_starter},
     {"actions.list", br__ask_actions},
     {"dlq.list", br__ask_dlq},
     {"dlq.show", br__ask_dlq_show},

@@ -98,6 +98,10 @@ void br__ask_follow(const br_ask *ask);
 void br__tails_run(br_control *control);
 void br__tails_free(br_control *control);
 
+// --- control_draft.c: br__ask_* for those who write playbooks ---
+void br__ask_schema(const br_ask *ask);
+void br__ask_starter(const br_ask *ask);
+
 // --- control_write.c: br__ask_* that change something ---
 void br__ask_publish(const br_ask *ask);
 void br__ask_check(const br_ask *ask);

@@ -277,28 +277,38 @@ read_root(const rt_node *root, br_remediation *into, rt_diag *diag)
 }
 
 rt_err
-br_remediation_parse(const char *file, rt_str text, rt_diag *diag, br_remediation **ret)
+br_remediation_of(const char *file, const rt_node *root, rt_diag *diag, br_remediation **ret)
 {
     br_remediation *into = rt_new(br_remediation);
     size_t before = rt_diag_errors(diag);
+
+    RT_ASSERT(ret != NULL);
+    read_root(root, into, diag);
+    if (rt_diag_errors(diag) > before) {
+        br_remediation_free(into);
+        return rt_fail(RT_ECONFIG, "%s: not a valid remediation", file);
+    }
+    *ret = into;
+    return RT_OK;
+}
+
+rt_err
+br_remediation_parse(const char *file, rt_str text, rt_diag *diag, br_remediation **ret)
+{
+    rt_arena *arena = rt_arena_new(ARENA_MAX);
     rt_node *root = NULL;
     rt_err err;
 
     RT_ASSERT(diag != NULL);
-    RT_ASSERT(ret != NULL);
-    into->arena = rt_arena_new(ARENA_MAX);
-    err = rt_yaml_parse(file, text, into->arena, diag, &root);
+    err = rt_yaml_parse(file, text, arena, diag, &root);
     if (err == RT_OK) {
-        read_root(root, into, diag);
-        if (rt_diag_errors(diag) > before) {
-            err = rt_fail(RT_ECONFIG, "%s: not a valid remediation", file);
-        }
+        err = br_remediation_of(file, root, diag, ret);
     }
     if (err != RT_OK) {
-        br_remediation_free(into);
+        rt_arena_free(arena);
         return err;
     }
-    *ret = into;
+    (*ret)->arena = arena;
     return RT_OK;
 }
 

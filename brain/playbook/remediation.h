@@ -53,7 +53,7 @@ typedef struct br_remediation_step {
 } br_remediation_step;
 
 typedef struct br_remediation {
-    rt_arena *arena; // holds all texts
+    rt_arena *arena; // holds all texts; NULL when they are another's
     rt_str id;
     rt_str doc;
     rt_str owner;
@@ -75,6 +75,12 @@ typedef bool (*br_remediation_lookup)(void *user, rt_str path, rt_text *out);
 //             B2304 steps · B2305 argument · B2306 placeholder · B21xx condition) · RT_ENOMEM
 rt_err br_remediation_parse(const char *file, rt_str text, rt_diag *diag,
                             br_remediation **ret) RT_MUST_USE;
+// br_remediation_of does so for a document that was read already; its findings belong to the file
+// that `diag` was last told of.
+//   owns      nothing of `root`, which must outlive `ret`
+//   errors    RT_ECONFIG as above · RT_ENOMEM
+rt_err br_remediation_of(const char *file, const rt_node *root, rt_diag *diag,
+                         br_remediation **ret) RT_MUST_USE;
 // br_remediation_free releases it; NULL is fine.
 void br_remediation_free(br_remediation *remediation);
 // br_remediation_applies evaluates `when`; a condition without a value (absent field) is false.

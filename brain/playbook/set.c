@@ -65,11 +65,10 @@ br_playbooks_free(br_playbooks *set)
 }
 
 static rt_err
-load_remediation(br_playbooks *set, const char *file, rt_str text, const rt_node *root,
-                 rt_diag *diag)
+load_remediation(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag)
 {
     br_remediation *remediation = NULL;
-    rt_err err = br_remediation_parse(file, text, diag, &remediation);
+    rt_err err = br_remediation_of(file, root, diag, &remediation);
     br_remediation_free(remediation);
     if (err != RT_OK && err != RT_ECONFIG) { // else the findings are in diag
         return rt_fail(err, "no memory to read %s", file);
@@ -132,7 +131,7 @@ load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
     if (rt_str_is(kind, "playbook")) {
         br__playbook_load(set, name, root, diag);
     } else if (rt_str_is(kind, "remediation")) {
-        err = load_remediation(set, name, file->text, root, diag);
+        err = load_remediation(set, name, root, diag);
     } else {
         const rt_node *node = rt_node_get(root, "kind");
         rt_diag_add(diag, RT_SEVERITY_ERROR, "B2002", node != NULL ? node->mark : root->mark,
@@ -176,6 +175,7 @@ br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t 
     for (size_t i = 0; i < count && err == RT_OK; i++) {
         err = load_file(set, &set->files[i], diag);
     }
+    rt_diag_sort(diag);
     if (rt_alloc_refused() != refused) {
         // Whatever else was found: a part may be missing where nobody looked.
         err = rt_fail(RT_ENOMEM, "no memory for the playbook set");

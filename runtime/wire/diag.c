@@ -220,6 +220,58 @@ rt_diag_warnings(const rt_diag *diag)
     return diag->warnings;
 }
 
+// The first source of the same name: a file may have been read twice.
+static size_t
+rank_of(const rt_diag *diag, const finding *f)
+{
+    size_t rank = 1;
+
+    if (f->source == 0) {
+        return 0;
+    }
+    while (strcmp(diag->sources[rank - 1].file, diag->sources[f->source - 1].file) != 0) {
+        rank++;
+    }
+    return rank;
+}
+
+static bool
+stands_before(const rt_diag *diag, const finding *a, const finding *b)
+{
+    size_t rank_a = rank_of(diag, a);
+    size_t rank_b = rank_of(diag, b);
+
+    if (rank_a != rank_b) {
+        return rank_a < rank_b;
+    }
+    if (a->mark.line != b->mark.line) {
+        return a->mark.line < b->mark.line;
+    }
+    return a->mark.column < b->mark.column;
+}
+
+void
+rt_diag_sort(rt_diag *diag)
+{
+    RT_CHECK(diag, DIAG_MAGIC);
+    for (size_t i = 1; i < diag->count; i++) {
+        finding f = diag->findings[i];
+        size_t at = i;
+
+        for (; at > 0 && stands_before(diag, &f, &diag->findings[at - 1]); at--) {
+            diag->findings[at] = diag->findings[at - 1];
+        }
+        diag->findings[at] = f;
+    }
+}
+
+size_t
+rt_diag_count(const rt_diag *diag)
+{
+    RT_CHECK(diag, DIAG_MAGIC);
+    return diag->count;
+}
+
 static const char *
 severity_name(rt_severity severity)
 {
@@ -230,6 +282,21 @@ static const source *
 source_of(const rt_diag *diag, const finding *f)
 {
     return f->source > 0 ? &diag->sources[f->source - 1] : NULL;
+}
+
+rt_finding
+rt_diag_at(const rt_diag *diag, size_t index)
+{
+    RT_CHECK(diag, DIAG_MAGIC);
+    RT_ASSERT(index < diag->count);
+    const finding *f = &diag->findings[index];
+    const source *src = source_of(diag, f);
+    return (rt_finding){.file = src != NULL ? src->file : "<input>",
+                        .severity = f->severity,
+                        .mark = f->mark,
+                        .code = f->code,
+                        .message = f->message,
+                        .help = f->help[0] != '\0' ? f->help : NULL};
 }
 
 // Views line `number` (from 1) without its end of line; false past the last one.

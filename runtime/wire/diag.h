@@ -17,6 +17,15 @@ typedef struct rt_mark {
     uint32_t length; // of the text to underline, 0 = one character
 } rt_mark;
 
+typedef struct rt_finding {
+    const char *file; // "<input>" when none was named
+    rt_severity severity;
+    rt_mark mark;
+    const char *code;
+    const char *message;
+    const char *help; // NULL = none
+} rt_finding;
+
 typedef struct rt_diag rt_diag; // an ordered list of findings
 
 // rt_diag_new makes an empty list; findings past RT_DIAG_MAX are only counted.
@@ -31,6 +40,12 @@ void rt_diag_add(rt_diag *diag, rt_severity severity, const char *code, rt_mark 
 // rt_diag_errors and rt_diag_warnings count findings.
 size_t rt_diag_errors(const rt_diag *diag);
 size_t rt_diag_warnings(const rt_diag *diag);
+// rt_diag_sort orders the findings by file, in the order in which the files came, and by place.
+void rt_diag_sort(rt_diag *diag);
+// rt_diag_count and rt_diag_at list the findings kept, for writers of other forms; what is viewed
+// lives as long as `diag` is not added to.
+size_t rt_diag_count(const rt_diag *diag);
+rt_finding rt_diag_at(const rt_diag *diag, size_t index);
 // rt_diag_render appends all findings in the form
 //   file:line:col: error[B2107]: message
 //     14 |   when: data.delay_mins > 30

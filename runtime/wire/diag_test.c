@@ -197,6 +197,38 @@ test_diag_did_you_mean_takes_the_nearest(void **state)
     CHECK_TRUE(rt_diag_did_you_mean(RT_STR("x"), NULL, 0, buf, sizeof(buf)) == NULL);
 }
 
+static void
+test_diag_sort_orders_by_file_and_place(void **state)
+{
+    rt_diag *diag = rt_diag_new();
+    rt_text out;
+
+    (void)state;
+    rt_text_init(&out, 4096);
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B1", (rt_mark){0, 0, 0}, NULL, "no file");
+    rt_diag_source(diag, "b.yaml", RT_STR("x\n"));
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B2", (rt_mark){2, 1, 0}, "help", "second");
+    rt_diag_add(diag, RT_SEVERITY_WARNING, "B3", (rt_mark){1, 5, 0}, NULL, "first");
+    rt_diag_source(diag, "a.yaml", RT_STR("x\n"));
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B4", (rt_mark){1, 1, 0}, NULL, "fourth");
+    rt_diag_source(diag, "b.yaml", RT_STR("x\n")); // read once more
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B5", (rt_mark){2, 1, 0}, NULL, "third");
+    rt_diag_sort(diag);
+    rt_diag_render_gcc(diag, &out);
+    CHECK_STR(rt_text_view(&out), "<input>: error: no file [B1]\n"
+                                  "b.yaml:1:5: warning: first [B3]\n"
+                                  "b.yaml:2:1: error: second [B2]\n"
+                                  "b.yaml:2:1: error: third [B5]\n"
+                                  "a.yaml:1:1: error: fourth [B4]\n");
+    CHECK_INT(rt_diag_count(diag), 5);
+    CHECK_CSTR(rt_diag_at(diag, 2).help, "help");
+    CHECK_CSTR(rt_diag_at(diag, 2).file, "b.yaml");
+    CHECK_INT(rt_diag_at(diag, 1).severity, RT_SEVERITY_WARNING);
+    CHECK_TRUE(rt_diag_at(diag, 1).help == NULL);
+    rt_text_fini(&out);
+    rt_diag_free(diag);
+}
+
 int
 main(void)
 {
@@ -217,6 +249,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_diag_long_message_is_cut_between_characters, set_up,
                                         tear_down),
         cmocka_unit_test(test_diag_did_you_mean_takes_the_nearest),
+        cmocka_unit_test(test_diag_sort_orders_by_file_and_place),
     };
 
     return CHECK_RUN(tests);

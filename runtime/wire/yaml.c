@@ -20,8 +20,8 @@
 //
 // Invariant: `frame.pending` is true exactly between a key and its value.
 
-#define CODE_SYNTAX "B2001"
-#define CODE_REFUSED "B2002"
+#define CODE_SYNTAX "B2008"
+#define CODE_REFUSED "B2009"
 #define CODE_DUPLICATE "B2005"
 #define CODE_LIMIT "B2006"
 #define CODE_ENCODING "B2007"

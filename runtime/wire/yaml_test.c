@@ -109,30 +109,30 @@ test_yaml_refuses_with_line_and_column(void **state)
 {
     fixture *f = *state;
 
-    check_refused(f, "", "t:1:1: error: the file is empty [B2001]\n");
-    check_refused(f, "# only a comment\n", "t:1:1: error: the file is empty [B2001]\n");
-    check_refused(f, "a: &x 1\nb: 2\n", "t:1:4: error: anchors (&x) are not supported [B2002]\n");
+    check_refused(f, "", "t:1:1: error: the file is empty [B2008]\n");
+    check_refused(f, "# only a comment\n", "t:1:1: error: the file is empty [B2008]\n");
+    check_refused(f, "a: &x 1\nb: 2\n", "t:1:4: error: anchors (&x) are not supported [B2009]\n");
     check_refused(f, "a: &x 1\nb: *x\n",
-                  "t:1:4: error: anchors (&x) are not supported [B2002]\n"
-                  "t:2:4: error: aliases (*x) are not supported [B2002]\n");
+                  "t:1:4: error: anchors (&x) are not supported [B2009]\n"
+                  "t:2:4: error: aliases (*x) are not supported [B2009]\n");
     check_refused(f, "&a [*a]\n",
-                  "t:1:1: error: anchors (&a) are not supported [B2002]\n"
-                  "t:1:5: error: aliases (*a) are not supported [B2002]\n");
-    check_refused(f, "a: !!int 1\n", "t:1:4: error: tags are not supported [B2002]\n");
-    check_refused(f, "a: !x {b: 1}\n", "t:1:4: error: tags are not supported [B2002]\n");
-    check_refused(f, "a: ! 1\n", "t:1:4: error: tags are not supported [B2002]\n");
+                  "t:1:1: error: anchors (&a) are not supported [B2009]\n"
+                  "t:1:5: error: aliases (*a) are not supported [B2009]\n");
+    check_refused(f, "a: !!int 1\n", "t:1:4: error: tags are not supported [B2009]\n");
+    check_refused(f, "a: !x {b: 1}\n", "t:1:4: error: tags are not supported [B2009]\n");
+    check_refused(f, "a: ! 1\n", "t:1:4: error: tags are not supported [B2009]\n");
     check_refused(f, "a: 1\nb:\n  c: 1\n  d: 2\n  c: 3\na: 4\n",
                   "t:5:3: error: key 'c' appears twice [B2005]\n"
                   "t:6:1: error: key 'a' appears twice [B2005]\n");
-    check_refused(f, "a: 1\n---\nb: 2\n", "t:2:1: error: a second document in one file [B2002]\n");
-    check_refused(f, "a: 1\n--- \n", "t:2:1: error: a second document in one file [B2002]\n");
-    check_refused(f, "? [a, b]\n: 1\n", "t:1:3: error: a list or map cannot be a key [B2002]\n");
-    check_refused(f, "a: {<<: 1}\n", "t:1:5: error: merge keys are not supported [B2002]\n");
-    check_refused(f, "\"\": 1\n", "t:1:1: error: empty key [B2002]\n");
+    check_refused(f, "a: 1\n---\nb: 2\n", "t:2:1: error: a second document in one file [B2009]\n");
+    check_refused(f, "a: 1\n--- \n", "t:2:1: error: a second document in one file [B2009]\n");
+    check_refused(f, "? [a, b]\n: 1\n", "t:1:3: error: a list or map cannot be a key [B2009]\n");
+    check_refused(f, "a: {<<: 1}\n", "t:1:5: error: merge keys are not supported [B2009]\n");
+    check_refused(f, "\"\": 1\n", "t:1:1: error: empty key [B2009]\n");
     check_refused(f, "a: 'x\xff'\n", "t:1:6: error: this is not UTF-8 [B2007]\n");
     check_refused(f, "a: 1\nñ\xc3(", "t:2:2: error: this is not UTF-8 [B2007]\n");
     check_refused(f, "a: 1\nb: x\x01y\n",
-                  "t:2:5: error: control characters are not allowed [B2001]\n");
+                  "t:2:5: error: control characters are not allowed [B2008]\n");
 }
 
 static void
@@ -141,16 +141,16 @@ test_yaml_syntax_errors_carry_place_and_help(void **state)
     fixture *f = *state;
 
     check_refused(f, "when: a: b\n",
-                  "t:1:8: error: mapping values are not allowed in this context [B2001]\n");
+                  "t:1:8: error: mapping values are not allowed in this context [B2008]\n");
     rt_text_clear(&f->out);
     rt_diag_render(f->diag, &f->out);
     CHECK_TRUE(strstr(f->out.ptr, "when: |") != NULL);
     check_refused(f, "a:\n\tb: 1\n",
                   "t:2:1: error: found character that cannot start any token while scanning for "
-                  "the next token [B2001]\n");
+                  "the next token [B2008]\n");
     check_refused(f, "a: [1, 2\n",
                   "t:2:1: error: did not find expected ',' or ']' while parsing a flow sequence "
-                  "[B2001]\n");
+                  "[B2008]\n");
 }
 
 static void

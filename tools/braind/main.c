@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "brain/playbook/findings.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/log.h"
 #include "runtime/base/planted.h"
@@ -54,6 +55,7 @@ static const char usage[] =
     "  --config FILE   brain.yaml (default: config/brain.yaml, then /etc/cerebro/brain.yaml)\n"
     "  --set K=V       overrides one parameter, e.g. --set doors.ingest=tcp://127.0.0.1:7801\n"
     "  --check         exit code 0 when everything is fine, 78 when it is not\n"
+    "  --format FORM   findings of --check for machines, on standard output: gcc, json or sarif\n"
     "  --version, --help\n"
     "\n"
     "exit codes: 0 stopped as asked; 2 usage; 74 disk, journal or state cannot be trusted; 75 not "
@@ -301,7 +303,7 @@ default_config(void)
 }
 
 static int
-parse_flags(int argc, char **argv, settings_flags *flags, bool *check)
+parse_flags(int argc, char **argv, settings_flags *flags, bool *check, br_findings_form *form)
 {
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -313,6 +315,9 @@ parse_flags(int argc, char **argv, settings_flags *flags, bool *check)
             return 0;
         } else if (strcmp(argv[i], "--check") == 0) {
             *check = true;
+        } else if (strcmp(argv[i], "--format") == 0 && more &&
+                   br_findings_form_of(rt_str_of(argv[i + 1]), form)) {
+            i++;
         } else if (strcmp(argv[i], "--config") == 0 && more) {
             flags->config_file = argv[++i];
         } else if (strcmp(argv[i], "--set") == 0 && more &&
@@ -333,6 +338,17 @@ check_playbooks(settings *s)
     return br_check_playbooks(s->pack, s->playbook_dir, s->diag);
 }
 
+// What --check found, in a form for machines: also when that is nothing.
+static void
+print_findings(const settings *s, br_findings_form form)
+{
+    rt_text text;
+    rt_text_init(&text, 4 * 1024 * 1024);
+    br_findings_write(s->diag, form, &text);
+    fwrite(text.ptr != NULL ? text.ptr : "", 1, text.len, stdout);
+    rt_text_fini(&text);
+}
+
 // The mistake that a program built to make one is to make; see runtime/base/planted.h.
 static bool
 plant(void)
@@ -347,7 +363,8 @@ main(int argc, char **argv)
     settings_flags flags = {.config_file = default_config()};
     daemon_state *d = rt_new(daemon_state);
     bool check = false;
-    int code = parse_flags(argc, argv, &flags, &check);
+    br_findings_form form = BR_FINDINGS_HUMAN;
+    int code = parse_flags(argc, argv, &flags, &check, &form);
     if (code >= 0) {
         return code;
     }
@@ -368,7 +385,10 @@ main(int argc, char **argv)
     if (err == RT_OK && check) {
         err = check_playbooks(&d->settings);
     }
-    if (err != RT_OK || rt_diag_warnings(d->settings.diag) > 0) {
+    bool for_machines = check && form != BR_FINDINGS_HUMAN;
+    if (for_machines) {
+        print_findings(&d->settings, form);
+    } else if (err != RT_OK || rt_diag_warnings(d->settings.diag) > 0) {
         settings_print_findings(&d->settings);
     }
     if (err != RT_OK) {
@@ -378,7 +398,9 @@ main(int argc, char **argv)
         return err == RT_ENOMEM ? EXIT_NOT_NOW : EXIT_CONFIG;
     }
     if (check) {
-        puts("configuration, pack and playbooks are fine");
+        if (!for_machines) {
+            puts("configuration, pack and playbooks are fine");
+        }
         return 0;
     }
     settings_log(&d->settings);
