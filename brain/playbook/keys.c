@@ -15,6 +15,8 @@
     .unknown = "B2301", .missing = "B2302", .shape = "B2303", .range = "B2303"
 
 static const char *const modes[] = {"off", "shadow", "live", NULL};
+static const char *const triggers[] = {"events", "pattern", NULL};
+static const char *const pattern_forms[] = {"sequence", "all", "count", NULL};
 static const char *const severities[] = {"info", "warning", "critical", NULL};
 
 static const br_key throttle_keys[] = {
@@ -213,6 +215,7 @@ static const br_key pattern_keys[] = {
 const br_block br_block_pattern = {.name = "pattern",
                                    .doc = "several events that belong together; durable",
                                    .keys = pattern_keys,
+                                   .either = pattern_forms,
                                    PLAYBOOK_CODES};
 
 static const br_key playbook_keys[] = {
@@ -308,6 +311,7 @@ static const br_key playbook_keys[] = {
 const br_block br_block_playbook = {.name = "playbook",
                                     .doc = "on which events, under which condition, what to do",
                                     .keys = playbook_keys,
+                                    .either = triggers,
                                     PLAYBOOK_CODES};
 
 static const br_key remediation_step_keys[] = {

@@ -52,6 +52,8 @@ struct br_block {
     const char *name; // as the schema names it
     const char *doc;
     const br_key *keys; // ends with a name of NULL
+    const char *const *either; // of these keys exactly one, ends with NULL; NULL = no such thing.
+                               // For the schema: the loader says what is wrong in its own words
     // Codes of findings: an unknown key, a missing one, a value of another shape (a list where one
     // text is wanted), one that does not fit its key.
     const char *unknown;

@@ -275,6 +275,11 @@ put_block(writer *w, const br_block *block)
         }
     }
     put(w, "]");
+    for (size_t i = 0; block->either != NULL && block->either[i] != NULL; i++) {
+        put(w, i > 0 ? "]},{\"required\":[" : ",\"oneOf\":[{\"required\":[");
+        put_string(w, block->either[i]);
+    }
+    put(w, block->either != NULL ? "]}]" : "");
     if (w->pack != NULL && has_key_of(block, BR_KEY_ACTION) && has_key_of(block, BR_KEY_FREE)) {
         put(w, ",\"allOf\":[");
         for (size_t i = 0; i < br_pack_action_count(w->pack); i++) {
