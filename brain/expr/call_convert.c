@@ -235,6 +235,11 @@ br__to_text(br__value value, br__limits *limits)
         len = (size_t)snprintf(buf, sizeof(buf), "%" PRIu64, value.u);
         break;
     case BR__DOUBLE:
+        if (!isfinite(value.f)) {
+            return br__of_text(isnan(value.f) ? RT_STR("NaN")
+                               : value.f > 0  ? RT_STR("+Inf")
+                                              : RT_STR("-Inf"));
+        }
         len = rt_format_f64(value.f, buf, sizeof(buf));
         break;
     case BR__TIME:

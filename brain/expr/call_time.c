@@ -147,7 +147,7 @@ read_duration_part(rt_str text, size_t *at, __int128 *ret_ns)
         if (rt_str_starts(rest, rt_str_of(duration_units[i].name))) {
             *at += strlen(duration_units[i].name);
             *ret_ns = value * duration_units[i].ns / scale;
-            return *ret_ns <= INT64_MAX ? RT_OK : RT_ERANGE;
+            return *ret_ns <= (__int128)INT64_MAX + 1 ? RT_OK : RT_ERANGE;
         }
     }
     return RT_EINVAL;
@@ -174,7 +174,7 @@ br__parse_duration(rt_str text, br__value *ret_value)
             return err;
         }
         total += part;
-        if (total > INT64_MAX) {
+        if (total > (__int128)INT64_MAX + is_negative) { // the least one is a nanosecond longer
             return RT_ERANGE;
         }
     }

@@ -132,14 +132,18 @@ refuse_call(br__compiler *c, br__node *node)
 static void
 refuse_overload(br__compiler *c, br__node *node)
 {
-    const br__node *a = child(c, node, 0);
-    const br__node *b = node->argc > 1 ? child(c, node, 1) : NULL;
+    const br__node *a = NULL;
+    const br__node *b = NULL;
     char help[128];
     char why[400];
 
     if (node->code >= BR__SIZE || br__is_macro(node->code)) {
-        refuse_call(c, node);
-    } else if (b == NULL) {
+        refuse_call(c, node); // which may have no operands
+        return;
+    }
+    a = child(c, node, 0);
+    b = node->argc > 1 ? child(c, node, 1) : NULL;
+    if (b == NULL) {
         (void)snprintf(why, sizeof(why), "no such overload: %s%s", br__code_text(node->code),
                        name_of(c, a->type).text);
         refuse_type(c, node, node->span, NULL, why);

@@ -131,6 +131,9 @@ test_eval_lists_and_maps(void **state)
         {"[1, 2.5, 'a', null, 3u, b'xy', int]", "[1, 2.5, \"a\", null, 3u, 2 bytes, int]"},
         {"{'a': [1], 2: {}}", "{\"a\": [1], 2: {}}"},
         {"[1, 2,]", "[1, 2]"},
+        {"[,]", "[]"},
+        {"{,}", "{}"},
+        {"[,1]", "<input>:1:2: error: a value was expected before ',' [B2101]"},
         {"[1] + [2, 3]", "[1, 2, 3]"},
         {"[7, 8][1]", "8"},
         {"[7, 8][2]", "index out of range"},
@@ -261,6 +264,13 @@ test_eval_numbers_and_conversions(void **state)
         {"int(9223372036854775808u)", "overflow"},
         {"bytes('ñ') == b'\\303\\261'", "true"},
         {"string(b'\\xff')", "conversion failed"},
+        {"'%s'.format([b'\\xc3\\xb1'])", "\"ñ\""},
+        {"'%s'.format([b'\\xff'])", "conversion failed"},
+        {"'%s'.format([{'a': [b'\\xff']}])", "conversion failed"},
+        {"string(0.0 / 0.0)", "\"NaN\""},
+        {"string(1.0 / 0.0)", "\"+Inf\""},
+        {"string(-1.0 / 0.0)", "\"-Inf\""},
+        {"double(string(-1.0 / 0.0)) == -1.0 / 0.0", "true"},
         {"b'a' + b'b' == b'ab' && b'a' < b'b'", "true"},
         {"math.greatest(1, 2.5, 2u)", "2.5"},
         {"math.least([3, 1, 2])", "1"},
@@ -321,6 +331,8 @@ test_eval_time_is_exact(void **state)
         {"string(duration('1ns') - duration('2ns'))", "\"-0.000000001s\""},
         {"timestamp('0001-01-01T00:00:00Z') - duration('1ns')", "overflow"},
         {"duration('-1ns') < duration('0s')", "true"},
+        {"string(duration('-9223372036.854775808s'))", "\"-9223372036.854775808s\""},
+        {"string(duration('-2562047h47m16.854775808s'))", "\"-9223372036.854775808s\""},
         {"duration('-1500ms').getSeconds()", "-1"},
         {"timestamp('2026-11-20T03:00:00Z').getDate('America/Bogota')", "19"},
         {"timestamp('2026-07-01T00:00:00Z').getHours('America/New_York')", "20"},
@@ -363,6 +375,30 @@ test_eval_optionals(void **state)
 
     (void)state;
     check_rows(rows, RT_COUNT(rows));
+}
+
+// What only tests ask for: without static types the same mistakes have no value, whatever stands
+// around them.
+static void
+test_unchecked_unknown_functions_have_no_value(void **state)
+{
+    static const char *const sources[] = {"f()", "f(1)", "1 + .f()", "[1, .f(2)]", "data.n.f()",
+                                          "timestamp()", "1.size()", "exists()", "math.f()"};
+    br__mode mode = {.folds = true, .is_unchecked = true, .keeps_result = true};
+    rt_arena *arena = rt_arena_new(1 << 16);
+
+    (void)state;
+    for (size_t i = 0; i < RT_COUNT(sources); i++) {
+        rt_diag *diag = rt_diag_new();
+        br__limits limits = {.arena = arena, .steps = BR_EXPR_STEPS_MAX};
+        br_expr *expr = NULL;
+
+        CHECK_OK(br__compile_as(rt_str_of(sources[i]), NULL, &env, RT_KIND_NONE, mode, diag, &expr));
+        CHECK_INT(br__evaluate(expr, load, NULL, &limits).kind, BR__FAULT);
+        br_expr_free(expr);
+        rt_diag_free(diag);
+    }
+    rt_arena_free(arena);
 }
 
 static void
@@ -439,6 +475,7 @@ main(void)
         cmocka_unit_test(test_eval_texts),
         cmocka_unit_test(test_eval_time_is_exact),
         cmocka_unit_test(test_eval_optionals),
+        cmocka_unit_test(test_unchecked_unknown_functions_have_no_value),
         cmocka_unit_test(test_eval_steps_are_bounded),
         cmocka_unit_test(test_eval_trace_shows_parts_of_macros),
     };

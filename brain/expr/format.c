@@ -73,7 +73,6 @@ put_scalar(rt_text *out, br__value value, br__limits *limits)
         rt_text_cstr(out, "null");
         return true;
     case BR__STRING:
-    case BR__BYTES:
     case BR__TYPE_NAME:
         rt_text_str(out, br__text(value));
         return true;
@@ -154,6 +153,9 @@ put_text(rt_text *out, br__value value, br__limits *limits)
 
     for (;;) {
         value = br__opened(limits, value);
+        if (value.kind == BR__BYTES) {
+            value = br__to_text(value, limits); // a fault where they are no text
+        }
         if (value.kind == BR__FAULT) {
             return value;
         }

@@ -107,15 +107,14 @@ on_prefix(br__parser *p)
 static bool open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start);
 
 static bool
-refuse_function(br__parser *p, const br__token *token, rt_str name)
+refuse_function(br__parser *p, const br__token *token, rt_str name, bool is_method)
 {
     rt_str names[BR__NAMES_MAX];
     size_t count = br__function_names(names);
     char help[96];
 
-    if (p->c->is_unchecked) { // it has no value, which && and || may absorb
-        bool is_method = p->at > 0 && token_at(p, 0)[-1].kind == BR__T_DOT && p->operand_count > 0;
-
+    // it has no value, which && and || may absorb
+    if (p->c->is_unchecked && (is_method || !br__is_reserved(name))) {
         return open_call(p, br__find_function(rt_str_of(br__code_text(BR__NO_FUNCTION))), is_method,
                          is_method ? br__operand(p, 0)->outer.pos : token->span.pos);
     }
@@ -155,9 +154,13 @@ close_call(br__parser *p, const br__entry *e, uint16_t end)
     const br__function *f = br__find_function(rt_str_of(br__code_text(e->code)));
     size_t argc = p->operand_count - e->base;
     br__span span = br__span_between(e->start, end);
+    br__code code = e->code;
     br__node *node = NULL;
 
-    if (argc < f->argc_min || argc > f->argc_max) {
+    if ((argc < f->argc_min || argc > f->argc_max) && p->c->is_unchecked && e->var_count == 0 &&
+        e->code != BR__HAS) {
+        code = BR__NO_FUNCTION;
+    } else if (argc < f->argc_min || argc > f->argc_max) {
         size_t written = argc - (e->is_method ? 1 : 0) + e->var_count;
 
         br__report(p->c, BR__TYPE, span, NULL, "no such overload: %s() with %zu argument%s",
@@ -167,7 +170,7 @@ close_call(br__parser *p, const br__entry *e, uint16_t end)
     if (e->code == BR__HAS) {
         return close_has(p, span);
     }
-    if (!br__add_node(p, e->code, argc, span, &node)) {
+    if (!br__add_node(p, code, argc, span, &node)) {
         return false;
     }
     node->is_method = e->is_method;
@@ -229,7 +232,9 @@ open_call(br__parser *p, const br__function *f, bool is_method, uint16_t start)
                    .start = start,
                    .span = name->span};
 
-    if (is_method ? !f->is_method : !f->is_global) {
+    if ((is_method ? !f->is_method : !f->is_global) && p->c->is_unchecked) {
+        e.code = BR__NO_FUNCTION;
+    } else if (is_method ? !f->is_method : !f->is_global) {
         br__report(p->c, BR__TYPE, name->span, is_method ? NULL : "write text.function(...)",
                    "%s() is %s", br__code_text(e.code),
                    is_method ? "called without a receiver" : "called on a value");
@@ -254,7 +259,7 @@ open_function(br__parser *p)
     const br__function *f = br__find_function(token_text(p, name));
 
     return f != NULL ? open_call(p, f, false, name->span.pos)
-                     : refuse_function(p, name, token_text(p, name));
+                     : refuse_function(p, name, token_text(p, name), false);
 }
 
 // "math" and "." before the cursor's "greatest(": the operand is no value but part of the name.
@@ -272,7 +277,7 @@ open_qualified(br__parser *p, rt_str library)
     }
     f = br__find_function(name);
     if (f == NULL) {
-        return refuse_function(p, token, name);
+        return refuse_function(p, token, name, true);
     }
     p->operand_count--;
     p->c->node_count--;
@@ -291,7 +296,7 @@ open_method(br__parser *p)
         return open_qualified(p, receiver->path);
     }
     return f != NULL ? open_call(p, f, true, receiver->outer.pos)
-                     : refuse_function(p, name, token_text(p, name));
+                     : refuse_function(p, name, token_text(p, name), true);
 }
 
 // Reads name.name... at the cursor; the last name before a parenthesis is a method and stays.
@@ -391,6 +396,9 @@ open_list(br__parser *p, br__entry_kind kind, br__token_kind close)
     br__code code = kind == BR__E_LIST ? BR__MAKE_LIST : BR__MAKE_MAP;
 
     p->at++;
+    if (token_at(p, 0)->kind == BR__T_COMMA && token_at(p, 1)->kind == close) {
+        p->at++; // the grammar has the last comma also where there is nothing before it
+    }
     if (token_at(p, 0)->kind == close) {
         p->wants_value = false;
         p->at++;

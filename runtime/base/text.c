@@ -449,6 +449,9 @@ rt_format_f64(double value, char *buf, size_t cap)
     size_t len = 0;
 
     RT_ASSERT(cap >= RT_F64_CAP);
+    if (isnan(value)) { // whose sign depends on the machine that made it
+        return (size_t)snprintf(buf, cap, "nan");
+    }
     len = format_few_places(value, buf, cap);
     if (len > 0) {
         return len;

@@ -289,6 +289,7 @@ test_format_f64_is_the_shortest(void **state)
         {(double)INFINITY, "inf"},
         {-(double)INFINITY, "-inf"},
         {(double)NAN, "nan"},
+        {-(double)NAN, "nan"},
     };
     char buf[RT_F64_CAP];
 

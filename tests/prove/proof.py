@@ -21,7 +21,7 @@ import time
 
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROOFS = ("sim", "crash", "powercut", "io", "oom", "bitrot", "fuzz", "doors", "coverage", "mutants",
-          "planted", "cel", "tsan", "valgrind", "analyze")
+          "planted", "cel", "cel_diff", "tsan", "valgrind", "analyze")
 FAILURES_SHOWN_MAX = 20
 PROGRESS_EVERY_S = 0.2
 HELP = {

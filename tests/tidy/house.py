@@ -9,11 +9,11 @@ NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n
 
 
 def files(*endings):
-    """Paths below the root, sorted; builds and hidden folders are left out."""
+    """Paths below the root, sorted; builds, hidden folders and what npm fetched are left out."""
     found = []
     for folder, folders, names in os.walk(ROOT):
         folders[:] = sorted(f for f in folders if not f.startswith(('.', 'build')) and
-                            f not in ('__pycache__', 'cerebro-data'))
+                            f not in ('__pycache__', 'cerebro-data', 'node_modules'))
         found += [os.path.relpath(os.path.join(folder, name), ROOT)
                   for name in sorted(names) if name.endswith(endings)]
     return found

@@ -2,9 +2,12 @@
 //
 // usage: cel_eval < LINES
 // In:  {"expr": HEX OF TEXT, "check": BOOL, "container": TEXT,
-//       "vars": [{"name": TEXT, "type": TYPE IN CEL'S WORDS, "value": HEX OF MSGPACK or absent}]}
-// Out: {"type": TYPE, "value": HEX OF MSGPACK}, or {"error": "compile" or a fault, "text": TEXT}.
-// Types that msgpack has not are its extensions BR__EXT_*.
+//       "vars": [{"name": TEXT, "type": TYPE IN CEL'S WORDS, "value": HEX OF MSGPACK or absent}],
+//       "sets": [[HEX OF MSGPACK of every variable in order, "" where it is absent]]}
+// Out: {"type": TYPE, "value": HEX OF MSGPACK}, or {"error": "compile" or a fault, "text": TEXT};
+//      with "sets" a line for each of them, without it one line.
+// An empty line brings what was answered so far. Types that msgpack has not are its extensions
+// BR__EXT_*.
 #include <stdio.h>
 
 #include "brain/expr/expr_internal.h"
@@ -29,6 +32,9 @@ typedef struct question {
     bool is_checked;
     variable vars[VARS_MAX];
     uint32_t var_count;
+    rt_mp sets;
+    uint32_t set_count;
+    bool has_sets;
 } question;
 
 static bool
@@ -112,6 +118,8 @@ read_question(question *q, rt_bytes raw, rt_arena *arena)
         RT_IGNORE(rt_mp_bool(&mp, &is_checked)); // checked unless it says otherwise
     }
     q->is_checked = is_checked;
+    q->has_sets = rt_mp_find(raw, RT_STR("sets"), &q->sets) &&
+                  rt_mp_array(&q->sets, &q->set_count) == RT_OK;
     if (!rt_mp_find(raw, RT_STR("vars"), &mp) || rt_mp_array(&mp, &count) != RT_OK) {
         return;
     }
@@ -122,6 +130,25 @@ read_question(question *q, rt_bytes raw, rt_arena *arena)
             return;
         }
         read_variable(q, one, arena);
+    }
+}
+
+// The variables take the values of the next set.
+static void
+read_set(question *q, rt_arena *arena)
+{
+    uint32_t count = 0;
+
+    if (rt_mp_array(&q->sets, &count) != RT_OK) {
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        rt_str hex = RT_STR("");
+
+        if (rt_mp_str(&q->sets, &hex) != RT_OK || i >= q->var_count) {
+            return;
+        }
+        q->vars[i].value = hex.len > 0 ? RT_TEXT(from_hex(hex, arena)) : (rt_value){0};
     }
 }
 
@@ -242,6 +269,7 @@ put_error(rt_text *out, const char *kind, rt_str text)
 static void
 put_value(rt_text *out, const br_expr *expr, br__limits *limits, br__value value)
 {
+    static const char digits[] = "0123456789abcdef";
     rt_mpw w;
 
     rt_mpw_init(&w, VALUES_BYTES);
@@ -250,10 +278,25 @@ put_value(rt_text *out, const br_expr *expr, br__limits *limits, br__value value
     rt_json_string(out, expr->type);
     rt_text_cstr(out, ", \"value\": \"");
     for (size_t i = 0; i < w.len; i++) {
-        rt_text_printf(out, "%02x", w.ptr[i]);
+        char pair[2] = {digits[w.ptr[i] >> 4], digits[w.ptr[i] & 15]};
+
+        rt_text_str(out, (rt_str){pair, sizeof(pair)});
     }
     rt_text_cstr(out, "\"}\n");
     rt_mpw_fini(&w);
+}
+
+static void
+evaluate(const br_expr *expr, const question *q, rt_arena *arena, rt_text *out)
+{
+    br__limits limits = {.arena = arena, .steps = BR_EXPR_STEPS_MAX};
+    br__value value = br__evaluate(expr, load, q, &limits);
+
+    if (value.kind == BR__FAULT) {
+        put_error(out, br_expr_fault_text((br_expr_fault)value.i), expr->type);
+    } else {
+        put_value(out, expr, &limits, value);
+    }
 }
 
 static void
@@ -263,20 +306,20 @@ answer(question *q, rt_arena *arena, rt_text *out)
     br__mode mode = {.folds = true, .is_unchecked = !q->is_checked, .keeps_result = true};
     rt_diag *diag = rt_diag_new();
     br_expr *expr = NULL;
-    br__limits limits = {.arena = arena, .steps = BR_EXPR_STEPS_MAX};
     rt_text findings;
 
     rt_text_init(&findings, 1 << 16);
     if (br__compile_as(q->expr, NULL, &env, RT_KIND_NONE, mode, diag, &expr) != RT_OK) {
         rt_diag_render_gcc(diag, &findings);
-        put_error(out, "compile", rt_text_view(&findings));
-    } else {
-        br__value value = br__evaluate(expr, load, q, &limits);
-
-        if (value.kind == BR__FAULT) {
-            put_error(out, br_expr_fault_text((br_expr_fault)value.i), expr->type);
+    }
+    for (uint32_t i = 0; i < (q->has_sets ? q->set_count : 1); i++) {
+        if (q->has_sets) {
+            read_set(q, arena);
+        }
+        if (expr == NULL) {
+            put_error(out, "compile", rt_text_view(&findings));
         } else {
-            put_value(out, expr, &limits, value);
+            evaluate(expr, q, arena, out);
         }
     }
     br_expr_free(expr);
@@ -297,6 +340,10 @@ main(void)
     while (fgets(line, LINE_BYTES_MAX, stdin) != NULL) {
         question q;
 
+        if (line[0] == '\n') {
+            (void)fflush(stdout);
+            continue;
+        }
         rt_mpw_clear(&mp);
         rt_text_clear(&out);
         rt_arena_reset(arena);
@@ -307,7 +354,6 @@ main(void)
             answer(&q, arena, &out);
         }
         (void)fwrite(out.ptr, 1, out.len, stdout);
-        (void)fflush(stdout);
     }
     rt_mpw_fini(&mp);
     rt_text_fini(&out);
