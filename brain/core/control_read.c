@@ -85,6 +85,8 @@ mode_name(br_playbook_mode mode)
         return "off";
     case BR_MODE_SHADOW:
         return "shadow";
+    case BR_MODE_CANARY:
+        return "canary";
     case BR_MODE_LIVE:
         return "live";
     }

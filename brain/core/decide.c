@@ -190,7 +190,17 @@ admit(void *user, br_candidate *candidate)
                               .candidate = candidate,
                               .admitted = d->admitted,
                               .admitted_count = d->admitted_count};
+    const msg_proposal *proposal = &candidate->msg.proposal;
     if (!br_gate_admit(d->state->gate, &admission)) {
+        candidate->waits =
+            strcmp(candidate->why, BR_GATE_QUIET) == 0 &&
+            br_course_quiet(&d->course, proposal,
+                            br_gate_quiet_until_ms(d->state->gate, admission.tenant,
+                                                   admission.now_ms));
+        return false;
+    }
+    if (!br_course_admit(&d->course, proposal, candidate->action, candidate->why, BR_WHY_MAX,
+                         &candidate->waits)) {
         return false;
     }
     d->admitted[d->admitted_count++] = candidate;
@@ -420,6 +430,12 @@ fill_head(deciding *d)
     decision->depth = event->depth;
 }
 
+static void
+situate(const void *user, const rt_event *event, int64_t now_ms, br_situation *ret_situation)
+{
+    br_state_situate(user, event, now_ms, ret_situation);
+}
+
 // What playbooks do over several events, at this event's place in the journal.
 static rt_err
 run_course(deciding *d)
@@ -435,9 +451,11 @@ run_course(deciding *d)
                             .subject = event->subject,
                             .payload = event->payload,
                             .arena = d->arena,
+                            .situate = situate,
+                            .user = d->state,
                             .said = &d->consultation};
     rt_err err = event->payload.len > 0 ? br_course_follow(&d->course) : RT_OK;
-    d->out->decision.writes = d->course.writes;
+    br_course_modes(&d->course);
     return err;
 }
 
@@ -456,9 +474,12 @@ fill(deciding *d)
     gather_playbooks(d);
     gather_agents(d);
     keep_best(d);
-    fill_head(d);
     if (d->candidate_count > 0) {
         (void)br_arbitrate(d->candidates, d->candidate_count, admit, d); // counted by numbering
+        err = br_course_settle(&d->course);
+        if (err != RT_OK) {
+            return err;
+        }
         if (!fill_similar(d) || !fill_recalled(d)) {
             return RT_ENOMEM;
         }
@@ -466,6 +487,8 @@ fill(deciding *d)
     if (!number_actions(d)) {
         return RT_ENOMEM;
     }
+    fill_head(d);
+    d->out->decision.writes = d->course.writes;
     give_back_throttles(d);
     bool ok = fill_timers(d) && fill_predictions(d) && fill_emissions(d) && fill_candidates(d);
     d->out->decision.crowded = d->crowded;

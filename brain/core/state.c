@@ -274,6 +274,26 @@ apply_resume(br_state *state, const rt_event *event)
     br_gate_resume(state->gate);
 }
 
+static void
+apply_mode(br_state *state, const rt_event *event)
+{
+    static const char *const names[] = {"off", "shadow", "canary", "live"};
+    rt_value id = rt_event_field(event, "playbook");
+    rt_value mode = rt_event_field(event, "mode");
+    rt_value percent = rt_event_field(event, "percent");
+    msg_mode set = {.percent = rt_value_as_f64(percent, 100),
+                    .file = br_playbooks_text_hash(state->playbooks, id.s)};
+    for (uint64_t i = 0; i < RT_COUNT(names); i++) {
+        set.mode = rt_str_is(mode.s, names[i]) ? i : set.mode;
+    }
+    rt_mpw w;
+    rt_mpw_init(&w, BR_PROGRESS_VALUE_MAX);
+    rt_msg_encode(&msg_mode_def, &set, &w);
+    br_progress_fold(state->progress, RT_TENANT_SYSTEM,
+                     &(msg_write){RT_STR("mode"), id.s, RT_STR(""), rt_mpw_view(&w)});
+    rt_mpw_fini(&w);
+}
+
 // Events that mean something to the brain itself. Producers cannot send these (intake.c).
 static const struct {
     const char *type;
@@ -282,7 +302,7 @@ static const struct {
     {"action.executed", apply_outcome},      {"decision.rewarded", apply_reward},
     {"message.dead_lettered", apply_dead_letter}, {"dead_letter.resolved", apply_resolution},
     {"timer.fired", apply_timer},            {"system.halted", apply_halt},
-    {"system.resumed", apply_resume},
+    {"system.resumed", apply_resume},        {"playbook.mode_set", apply_mode},
 };
 
 static void

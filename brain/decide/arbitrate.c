@@ -130,7 +130,7 @@ br_arbitrate(br_candidate *candidates, uint32_t count, br_admit admit, void *use
             continue;
         }
         if (!admit(user, open[i])) {
-            settle(open[i], "refused");
+            settle(open[i], open[i]->waits ? "waiting" : "refused");
             continue;
         }
         settle(open[i], "won");

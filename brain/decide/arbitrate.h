@@ -21,6 +21,7 @@ typedef struct br_candidate {
     msg_candidate msg;        // proposal filled in by the caller; score, verdict and why set here
     const br_action *action;  // NULL: unknown, refused
     bool shadow;              // never wins: its playbook is in shadow
+    bool waits;               // set while admitting: refused for now, it is asked again
     char why[BR_WHY_MAX];     // backing of msg.why
 } br_candidate;
 

@@ -128,6 +128,18 @@ quiet(const br_gate *gate, rt_tenant tenant, int64_t now_ms)
     return minute >= from || minute < until;
 }
 
+int64_t
+br_gate_quiet_until_ms(const br_gate *gate, rt_tenant tenant, int64_t now_ms)
+{
+    if (!quiet(gate, tenant, now_ms)) {
+        return now_ms;
+    }
+    int64_t minute = local_ms(gate, tenant, now_ms) / MINUTE_MS % (DAY_MS / MINUTE_MS);
+    int64_t left = gate->config.quiet_until_min - minute;
+    left = left <= 0 ? left + DAY_MS / MINUTE_MS : left;
+    return (now_ms / MINUTE_MS + left) * MINUTE_MS;
+}
+
 static bool
 admit_shape(const br_admission *admission)
 {
@@ -269,7 +281,7 @@ br_gate_admit(const br_gate *gate, const br_admission *admission)
     }
     if (admission->candidate->action->contact &&
         quiet(gate, admission->tenant, admission->now_ms)) {
-        return refuse(admission, "quiet hours");
+        return refuse(admission, BR_GATE_QUIET);
     }
     if (br_outbox_count(gate->outbox) >= BR_OUTBOX_MAX) {
         return refuse(admission, "outbox full");

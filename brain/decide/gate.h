@@ -16,6 +16,7 @@
 #include "runtime/store/store.h"
 
 #define BR_GATE_ARGS_MAX 32768 // bytes of an action's arguments, so that its intent fits in a row
+#define BR_GATE_QUIET "quiet hours" // reason of a refusal
 #define BR_BREAKER_WINDOW 20
 #define BR_BREAKER_OPEN_MS (60 * 1000)
 
@@ -46,6 +47,8 @@ void br_gate_free(br_gate *gate);
 // br_gate_admit says whether the action may be taken; the reason of a refusal goes to
 // candidate->why.
 bool br_gate_admit(const br_gate *gate, const br_admission *admission);
+// br_gate_quiet_until_ms is when the quiet hours end that it is in; `now_ms` outside of them.
+int64_t br_gate_quiet_until_ms(const br_gate *gate, rt_tenant tenant, int64_t now_ms);
 // br_gate_consume folds a taken action into cooldowns and budgets.
 void br_gate_consume(br_gate *gate, rt_tenant tenant, int64_t now_ms, const br_action *action,
                      rt_str target);

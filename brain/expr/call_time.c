@@ -88,7 +88,7 @@ br__call_time(br__code code, const br__value *args, size_t argc)
     if (args[0].kind != BR__TIME || (argc == 2 && args[1].kind != BR__STRING)) {
         return no_overload();
     }
-    if (argc == 2 && br__zone_offset(br__text(args[1]), args[0].i, &offset_ms) != RT_OK) {
+    if (argc == 2 && br_zone_offset(br__text(args[1]), args[0].i, &offset_ms) != RT_OK) {
         return br__fault(BR_FAULT_CONVERSION);
     }
     return get_of_time(code, args[0].i + offset_ms);

@@ -647,7 +647,7 @@ check_constant_text(br__compiler *c, br__node *node)
         what = "a duration such as 30s, 1h30m or 168h";
     } else if (node->code >= BR__GET_FULL_YEAR && node->code <= BR__GET_MILLISECONDS &&
                node->argc == 2) {
-        err = br__zone_offset(br__text(text->value), INT64_C(1700000000000), &offset_ms);
+        err = br_zone_offset(br__text(text->value), INT64_C(1700000000000), &offset_ms);
         what = "a zone";
     } else if (node->code == BR__MATCHES) {
         const char *why = NULL;

@@ -144,6 +144,12 @@ size_t br_expr_conjunct_vars(const br_expr *expr, size_t index, const br_expr_us
 void br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
                      rt_arena *arena, rt_text *out);
 
+// br_zone_offset reads "UTC", a fixed offset such as "-05:00", or a zone's name in our table.
+//   at_ms     the instant at which the offset is wanted
+//   errors    RT_EUNKNOWN a zone that is not in the table, or a year of which it knows nothing ·
+//             RT_EINVAL another form
+rt_err br_zone_offset(rt_str zone, int64_t at_ms, int64_t *ret_offset_ms) RT_MUST_USE;
+
 // br_expr_fault_text is a short English text, e.g. "no such key".
 const char *br_expr_fault_text(br_expr_fault fault);
 

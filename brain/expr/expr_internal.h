@@ -459,11 +459,6 @@ rt_err br__parse_duration(rt_str text, br__value *ret_value) RT_MUST_USE;
 //   errors    as br__parse_duration
 rt_err br__parse_timestamp(rt_str text, br__value *ret_value) RT_MUST_USE;
 
-// br__zone_offset reads "UTC", a fixed offset such as "-05:00", or a zone's name in our table.
-//   at_ms     the instant at which the offset is wanted
-//   errors    RT_EUNKNOWN a zone that is not in the table, or a year of which it knows nothing ·
-//             RT_EINVAL another form
-rt_err br__zone_offset(rt_str zone, int64_t at_ms, int64_t *ret_offset_ms) RT_MUST_USE;
 
 // br__utf8_next reads the code point at *at, in valid UTF-8, and moves behind it.
 uint32_t br__utf8_next(rt_str text, size_t *at);

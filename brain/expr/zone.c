@@ -138,7 +138,7 @@ is_digit(char c)
 }
 
 rt_err
-br__zone_offset(rt_str zone, int64_t at_ms, int64_t *ret_offset_ms)
+br_zone_offset(rt_str zone, int64_t at_ms, int64_t *ret_offset_ms)
 {
     bool is_signed = zone.len > 0 && (zone.ptr[0] == '+' || zone.ptr[0] == '-');
     size_t at = is_signed ? 1 : 0;

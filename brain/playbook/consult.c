@@ -185,7 +185,8 @@ consult_rule(consulting *c, const br_rule *rule, uint64_t version)
     }
     if (playbook->info.mode == BR_MODE_SHADOW) {
         c->shadow[c->out->shadow.count++] = playbook->agent;
-    } else if (playbook->verify_ms > 0) {
+    }
+    if (playbook->verify_ms > 0) { // set only if an action is done
         const rt_event *event = c->situation->event;
         c->timers[c->out->timers.count++] = br__verification(
             playbook, event->seq, event->subject, c->situation->now_ms, c->arena);

@@ -136,19 +136,39 @@ br__course_consulted(br_course *course, const br_playbook *playbook)
     return consulted;
 }
 
+rt_event *
+br__course_decode(br_course *course, uint64_t seq, int64_t at_ms, rt_bytes payload)
+{
+    rt_event *event = rt_arena_new_of(course->arena, rt_event);
+    if (event == NULL) {
+        course->failed = true;
+        return NULL;
+    }
+    rt_err err = rt_event_decode_record(br_pack_catalog(course->set->pack), seq, at_ms, payload,
+                                        event);
+    return err == RT_OK ? event : NULL;
+}
+
 static const rt_event *
 course_event(br_course *course)
 {
     if (course->event == NULL && course->payload.len > 0) {
-        rt_event *event = rt_arena_new_of(course->arena, rt_event);
-        if (event == NULL) {
-            course->failed = true;
-        } else if (rt_event_decode_record(br_pack_catalog(course->set->pack), course->seq,
-                                          course->at_ms, course->payload, event) == RT_OK) {
-            course->event = event;
-        }
+        course->event = br__course_decode(course, course->seq, course->at_ms, course->payload);
     }
     return course->event;
+}
+
+void
+br__course_emit(br_course *course, const br_playbook *playbook, const char *type, rt_bytes data)
+{
+    msg_emission *emission =
+        br__course_append(course, &course->said->emissions, sizeof(msg_emission));
+    if (emission != NULL) {
+        *emission = (msg_emission){.agent = playbook->agent,
+                                   .event = rt_str_of(type),
+                                   .subject = course->subject,
+                                   .data = data};
+    }
 }
 
 const br_situation *
@@ -196,13 +216,6 @@ br__course_ask(br_course *course, const br_playbook *playbook, const br_steps *s
 void
 br__course_fired(br_course *course, const br_playbook *playbook)
 {
-    if (playbook->info.mode == BR_MODE_SHADOW) {
-        rt_str *place = br__course_append(course, &course->said->shadow, sizeof(rt_str));
-        if (place != NULL) {
-            *place = playbook->agent;
-        }
-        return;
-    }
     if (playbook->verify_ms > 0) {
         msg_timer *timer = br__course_append(course, &course->said->timers, sizeof(msg_timer));
         if (timer != NULL) {
@@ -250,6 +263,12 @@ follow_timer(br_course *course)
     }
     if (timer_of(key, "window", &rest)) {
         br__pattern_timer(course, id, rest);
+    } else if (timer_of(key, "held", &rest)) {
+        br__waiting_timer(course, id, rest);
+    } else if (timer_of(key, "approval", &rest)) {
+        br__approval_timer(course, id, rest);
+    } else if (timer_of(key, "budget", &rest)) {
+        br__course_forget(course, RT_STR("budget"), id, rest);
     }
 }
 
@@ -258,9 +277,17 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
 {
     rt_str id;
     rt_str key;
-    (void)set;
-    if (said->matches.count > 0) {
+    if (said->matches.count > 0 || rt_str_is(event->type->name, "approval.decided")) {
         return true;
+    }
+    const msg_consulted *consulted = said->consulted.items;
+    for (uint32_t i = 0; set->is_bounded && i < said->consulted.count; i++) {
+        const br_playbook *playbook = rt_str_is(consulted[i].verdict, "fired")
+                                          ? br__playbook_find(set, consulted[i].playbook)
+                                          : NULL;
+        if (playbook != NULL && playbook->is_bounded) {
+            return true;
+        }
     }
     return rt_str_is(event->type->name, "timer.fired") && owned_by_playbook(event, &id, &key) &&
            memchr(key.ptr, ':', key.len) != NULL;
@@ -275,6 +302,9 @@ br_course_follow(br_course *course)
     }
     if (rt_str_is(course->type->name, "timer.fired")) {
         follow_timer(course);
+    }
+    if (rt_str_is(course->type->name, "approval.decided") && course_event(course) != NULL) {
+        br__approval_decided(course, course->event);
     }
     return course->failed ? RT_ENOMEM : RT_OK;
 }

@@ -11,6 +11,10 @@
 #include "brain/memory/progress.h"
 
 #define BR_WRITES_MAX 256 // of one decision
+#define BR_HELD_PAYLOAD_MAX 32768 // bytes of an event's record; a larger one cannot wait
+#define BR_HOLD_DEFAULT_MS (3LL * 24 * 60 * 60 * 1000) // without a calendar that says otherwise
+
+typedef struct br_firing br_firing; // a playbook that acts, or would
 
 typedef struct br_course {
     const br_playbooks *set;
@@ -24,9 +28,15 @@ typedef struct br_course {
     rt_str subject;
     rt_bytes payload; // its record's payload; empty when no playbook asked for it
     rt_arena *arena;
+    // what is known now, of an event that was taken before
+    void (*situate)(const void *user, const rt_event *event, int64_t now_ms,
+                    br_situation *ret_situation);
+    const void *user;
     msg_consultation *said; // its lists grow
     rt_msg_list timers;     // of msg_timer, set whatever becomes of the proposals
     rt_msg_list writes;     // of msg_write
+    br_firing *firings[BR_CONSULTED_MAX];
+    uint32_t firing_count;
     // made when they are needed
     rt_event *event;
     br_situation *situation;
@@ -40,5 +50,20 @@ bool br_playbooks_follow(const br_playbooks *set, const rt_event *event,
 // br_course_follow goes on with everything that the event belongs to.
 //   errors    RT_ENOMEM the arena's limit · RT_EPROTO a damaged payload
 rt_err br_course_follow(br_course *course) RT_MUST_USE;
+// br_course_modes puts those that fired, but do not act for this event, in shadow or out: by the
+// mode of their file, or by what an operator set since.
+void br_course_modes(br_course *course);
+// br_course_admit says whether an action of a playbook, which the gate admits, is within the
+// playbook's own calendar, budgets and approval. Those of others always are.
+//   why        reason of a refusal, at most `cap` bytes
+//   ret_waits  the playbook waits and is asked again, instead of being refused
+bool br_course_admit(br_course *course, const msg_proposal *proposal, const br_action *action,
+                     char *why, size_t cap, bool *ret_waits);
+// br_course_quiet is asked when the gate refuses an action until the end of the quiet hours; true
+// when the playbook rather waits.
+bool br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_ms);
+// br_course_settle writes down who waits; after all candidates were looked at.
+//   errors    RT_ENOMEM the arena's limit
+rt_err br_course_settle(br_course *course) RT_MUST_USE;
 
 #endif

@@ -32,7 +32,54 @@ void br__course_fired(br_course *course, const br_playbook *playbook);
 // br__course_append adds an item to a list of the message, returning its place; NULL at the limit.
 void *br__course_append(br_course *course, rt_msg_list *list, size_t size);
 
+// br__course_decode reads an event's record again; NULL with `failed` set at the limit.
+rt_event *br__course_decode(br_course *course, uint64_t seq, int64_t at_ms, rt_bytes payload);
+// br__course_emit raises an event of the brain's own as a consequence.
+void br__course_emit(br_course *course, const br_playbook *playbook, const char *type,
+                     rt_bytes data);
+
+// --- limits.c ---
+typedef enum br_wait { BR_WAIT_NONE, BR_WAIT_HOLD, BR_WAIT_ASK } br_wait;
+
+// A playbook that acts on an event, now or after it has waited.
+struct br_firing {
+    const br_playbook *playbook;
+    const br_rule *rule;
+    br_expr_load load; // what its expressions read
+    const void *user;
+    uint64_t event_seq; // the event it fired on
+    int64_t event_at_ms;
+    rt_bytes payload;
+    rt_msg_list captured; // of msg_captured
+    int64_t since_ms;     // it waits since then; 0 = it did not
+    bool granted;         // it was agreed to
+    br_wait wait;
+    int64_t until_ms;
+    rt_str why;
+};
+
+// br__firing_add notes one; NULL at the limit.
+br_firing *br__firing_add(br_course *course, const br_firing *firing);
+// br__firing_of finds that of a proposer "playbook:<id>" which is bounded, or makes the one of the
+// event decided on; NULL when it is not.
+br_firing *br__firing_of(br_course *course, rt_str agent);
+// br__rule_for is the rule of a playbook that makes actions of an event type; NULL without.
+const br_rule *br__rule_for(const br_course *course, const br_playbook *playbook,
+                            const rt_event_type *type, int64_t element);
+
+// --- waiting.c ---
+// br__waiting_add writes down a firing that waits.
+void br__waiting_add(br_course *course, const br_firing *firing);
+// br__waiting_timer takes up what was held; br__approval_timer a request that nobody answered;
+// br__approval_decided an answer.
+void br__waiting_timer(br_course *course, rt_str playbook, rt_str key);
+void br__approval_timer(br_course *course, rt_str playbook, rt_str key);
+void br__approval_decided(br_course *course, const rt_event *event);
+
 // --- pattern.c ---
+// br__captured_view_of fills what a pattern captured, for br__captured_load.
+void br__captured_view_of(const br_pattern *pattern, const rt_msg_list *captured,
+                          br_captured_view *view);
 // br__pattern_match takes an event that is a part of a pattern; br__pattern_timer the end of a
 // window's time.
 void br__pattern_match(br_course *course, const msg_match *match);

@@ -3,6 +3,7 @@
 #define CEREBRO_BRAIN_PLAYBOOK_INTERNAL_H
 
 #include "brain/expr/template.h"
+#include "brain/playbook/calendar.h"
 #include "brain/playbook/playbook.h"
 #include "runtime/base/map.h"
 
@@ -60,6 +61,34 @@ typedef struct br_pattern {
     struct br_rule *late;
 } br_pattern;
 
+typedef enum br_counted { BR_COUNT_ACTIONS, BR_COUNT_CONTACTS, BR_COUNT_COST } br_counted;
+typedef enum br_exceed { BR_EXCEED_DROP, BR_EXCEED_HOLD, BR_EXCEED_ASK } br_exceed;
+
+typedef struct br_budget {
+    br_counted what;
+    int64_t limit;
+    int64_t window_ms;
+    br_exceed on_exceed;
+} br_budget;
+
+// When it may act. Without hours it is always open.
+typedef struct br_calendar {
+    bool has_hours;
+    br_hours hours;
+    bool hold_closed;
+    bool hold_quiet; // what the gate refuses in quiet hours
+    int64_t at_most_ms;
+} br_calendar;
+
+typedef struct br_approve {
+    bool on;
+    rt_str roles[BR_ROLES_MAX];
+    uint32_t role_count;
+    uint32_t quorum;
+    int64_t ttl_ms;
+    bool escalate; // on timeout
+} br_approve;
+
 typedef struct br_playbook {
     br_playbook_info info;
     rt_str agent; // "playbook:<id>", as proposer
@@ -72,6 +101,13 @@ typedef struct br_playbook {
     rt_str entity; // of its events' subjects; verifications look at it
     const br_plan *verify_plan; // what `expect` and `escalate` were compiled for; NULL = no entity
     br_pattern pattern;
+    double canary_percent; // below 0: no block `canary`
+    br_budget budgets[BR_BUDGETS_MAX];
+    uint32_t budget_count;
+    br_calendar calendar;
+    br_approve approve;
+    bool is_bounded; // by one of those: its event is needed when it is decided
+    uint64_t text_hash;
 } br_playbook;
 
 // One playbook compiled for one event type, or one part of its pattern.
@@ -84,6 +120,9 @@ typedef struct br_rule {
     br_expr *key;    // of the pattern's window
     br_expr *captures[BR_CAPTURES_MAX];
     br_expr *where; // asked when the pattern is complete; NULL = always
+    br_expr *canary_by;
+    br_expr *budget_per[BR_BUDGETS_MAX];
+    br_expr *approve_when;
 } br_rule;
 
 // What the expressions of a complete pattern read: the last event's situation, and what was
@@ -110,6 +149,7 @@ struct br_playbooks {
     br_rule_list *by_type; // by event type index
     rt_map *by_id;
     bool full; // the arena's limit was reached
+    bool is_bounded; // any of its playbooks is
 };
 
 typedef struct br_loading {
@@ -122,6 +162,11 @@ typedef struct br_loading {
 void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag);
 // br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
 void br__rule_free(br_rule *rule);
+// br__load_limits reads the blocks canary, budget, calendar and approve; br__load_rule_limits
+// compiles their expressions for a rule that makes actions.
+void br__load_limits(const br_loading *l, const rt_node *root);
+void br__load_rule_limits(const br_loading *l, const rt_node *root, br_rule *rule,
+                          const br_expr_env *env);
 // br__load_pattern reads the block `pattern` and makes a rule of each part.
 void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *pattern);
 // What loading a pattern shares with the rest of it, in load.c:
@@ -139,6 +184,8 @@ const rt_event_type *br__load_event_type(const br_loading *l, const rt_node *nod
 // matters; else with a finding.
 bool br__load_same_entity(const br_loading *l, const rt_node *root, const rt_node *node,
                           const rt_event_type *type);
+// br__load_hash is a hash of a node and everything below it, whatever its layout.
+uint64_t br__load_hash(const rt_node *node);
 // br__load_place gives a rule its place in the set, or releases one that is off.
 void br__load_place(const br_loading *l, const rt_event_type *type, br_rule *rule);
 // br__propose builds the proposals of all steps, into `ret` with room for steps->count, or none.

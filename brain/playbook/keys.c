@@ -14,9 +14,9 @@
 #define REMEDIATION_CODES \
     .unknown = "B2301", .missing = "B2302", .shape = "B2303", .range = "B2303"
 
-static const char *const modes[] = {"off", "shadow", "live", NULL};
 static const char *const triggers[] = {"events", "pattern", NULL};
 static const char *const pattern_forms[] = {"sequence", "all", "count", NULL};
+static const char *const modes[] = {"off", "shadow", "canary", "live", NULL};
 static const char *const severities[] = {"info", "warning", "critical", NULL};
 
 static const br_key throttle_keys[] = {
@@ -245,7 +245,7 @@ static const br_key playbook_keys[] = {
      .forms = BR_KEY_ONE_OF,
      .fallback = "live",
      .choices = modes,
-     .doc = "off: only checked; shadow: recorded, never done; live",
+     .doc = "off: only checked; shadow: recorded, never done; canary: done for a share; live",
      .example = "shadow",
      .range = "B2019"},
     {.name = "events",
@@ -284,6 +284,29 @@ static const br_key playbook_keys[] = {
      .block = &br_block_throttle,
      .doc = "how often it may fire",
      .example = "{key: event.subject, per: 6h}"},
+    {.name = "canary",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_canary,
+     .doc = "for which share a canary acts",
+     .example = "{percent: 10, by: event.subject}"},
+    {.name = "budget",
+     .items = BR_KEY_BLOCK,
+     .block = &br_block_budget,
+     .min = 1,
+     .max = BR_BUDGETS_MAX,
+     .doc = "how much it may do in a time; several hold at once",
+     .example = "[{what: actions, limit: 100, window: 1d}]",
+     .range = "B2040"},
+    {.name = "calendar",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_calendar,
+     .doc = "when it may act, and what happens at other times",
+     .example = "{from: 08:00, until: 18:00, days: [mon, tue, wed, thu, fri]}"},
+    {.name = "approve",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_approve,
+     .doc = "somebody has to agree before it acts",
+     .example = "{when: data.value > 500000.0, roles: [supervisor], ttl: 2h}"},
     {.name = "do",
      .items = BR_KEY_BLOCK,
      .block = &br_block_action,

@@ -66,6 +66,10 @@ extern const br_block br_block_playbook;
 extern const br_block br_block_remediation;
 // The blocks below those two.
 extern const br_block br_block_throttle;
+extern const br_block br_block_canary;
+extern const br_block br_block_budget;
+extern const br_block br_block_calendar;
+extern const br_block br_block_approve;
 extern const br_block br_block_pattern;
 extern const br_block br_block_part;
 extern const br_block br_block_count;

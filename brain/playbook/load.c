@@ -10,6 +10,7 @@
 
 #include "brain/playbook/keys.h"
 #include "runtime/base/alloc.h"
+#include "runtime/base/hash.h"
 
 void
 br__load_missing(const br_loading *l, const rt_node *node, const char *key, const char *help)
@@ -248,6 +249,7 @@ load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
     if (steps != NULL) {
         br__load_steps(l, &rule->steps, steps, &names);
     }
+    br__load_rule_limits(l, root, rule, &names);
     br__load_place(l, type, rule);
 }
 
@@ -259,6 +261,30 @@ named_before(const rt_node *events, const rt_node *event)
         node = node->next;
     }
     return node != event;
+}
+
+uint64_t
+br__load_hash(const rt_node *node)
+{
+    const rt_node *above[RT_YAML_DEPTH_MAX + 1]; // of which the rest is still to come
+    size_t depth = 0;
+    uint64_t hash = 0;
+    for (const rt_node *at = node->child; at != NULL || depth > 0;) {
+        if (at == NULL) {
+            at = above[--depth];
+            hash = rt_hash64((rt_bytes){NULL, 0}, hash);
+            continue;
+        }
+        hash = rt_hash64(rt_bytes_of_str(at->key), hash + (uint64_t)at->kind);
+        hash = rt_hash64(rt_bytes_of_str(at->text), hash);
+        const rt_node *next = at->next;
+        if (at->child != NULL && depth < RT_COUNT(above)) {
+            above[depth++] = next;
+            next = at->child;
+        }
+        at = next;
+    }
+    return hash;
 }
 
 const rt_event_type *
@@ -327,22 +353,27 @@ load_verify(const br_loading *l, const rt_node *root)
     const br_pack *pack = l->set->pack;
     const rt_event_type *timer = rt_catalog_find(br_pack_catalog(pack), RT_STR("timer.fired"));
     const br_plan *plan = br_pack_subject_plan(pack, l->playbook->entity);
-    if (verify == NULL) {
+    if (verify == NULL && !l->playbook->approve.escalate) {
         if (rt_node_get(root, "escalate") != NULL && rt_node_get(root, "verify") == NULL) {
             br__load_missing(l, root, "verify", "`escalate` runs when a verification fails");
         }
         return;
     }
     if (timer == NULL) {
-        br__load_missing(l, verify, "expect", "the catalogue has no timer.fired");
+        br__load_missing(l, root, "verify", "the catalogue has no timer.fired");
         return;
+    }
+    if (escalate == NULL && l->playbook->approve.escalate) {
+        br__load_missing(l, root, "escalate", "approve.on_timeout: escalate asks for it");
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
     br_expr_env names = br_env_expr(&env);
     l->playbook->verify_plan = plan;
-    l->playbook->verify_ms = br_key_duration_ms(&br_block_verify, verify, "within");
-    l->playbook->expect =
-        br__load_expr(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
+    if (verify != NULL) {
+        l->playbook->verify_ms = br_key_duration_ms(&br_block_verify, verify, "within");
+        l->playbook->expect =
+            br__load_expr(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
+    }
     if (escalate != NULL) {
         br__load_steps(l, &l->playbook->escalate, escalate, &names);
     }
@@ -374,6 +405,7 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     br_keys_check(&br_block_playbook, root, diag);
     br_playbook *playbook = &set->playbooks[set->count++];
     br_loading l = {set, playbook, diag};
+    playbook->text_hash = br__load_hash(root);
     playbook->info.file = rt_str_of(file);
     load_head(&l, root);
     if (playbook->info.id.len == 0) { // complained of already
@@ -384,6 +416,7 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
     }
+    br__load_limits(&l, root);
     const rt_node *pattern = br_key_map(root, "pattern");
     if (pattern != NULL) {
         br__load_pattern(&l, root, pattern);

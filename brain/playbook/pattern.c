@@ -114,15 +114,15 @@ capture(advancing *a, const msg_match *match)
     }
 }
 
-static void
-view_captured(const advancing *a, br_captured_view *view)
+void
+br__captured_view_of(const br_pattern *pattern, const rt_msg_list *list, br_captured_view *view)
 {
-    const msg_captured *captured = a->window.captured.items;
-    for (uint32_t i = 0; i < a->window.captured.count; i++) {
-        if (captured[i].element >= a->pattern->element_count) {
+    const msg_captured *captured = list->items;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (captured[i].element >= pattern->element_count) {
             continue;
         }
-        const br_element *element = &a->pattern->elements[captured[i].element];
+        const br_element *element = &pattern->elements[captured[i].element];
         for (uint32_t c = 0; c < element->capture_count; c++) {
             rt_mp at;
             rt_value value;
@@ -168,7 +168,7 @@ complete(advancing *a, const br_rule *rule, rt_str how)
         return;
     }
     view->situation = situation;
-    view_captured(a, view);
+    br__captured_view_of(a->pattern, &a->window.captured, view);
     if (rule->where != NULL) {
         br_expr_result result;
         br_expr_eval(rule->where, br__captured_load, view, course->arena, &result);
@@ -195,19 +195,16 @@ complete(advancing *a, const br_rule *rule, rt_str how)
     }
     say(a, "fired", how);
     br__course_fired(course, a->playbook);
-}
-
-// The rule of a part, as compiled for its event.
-static const br_rule *
-rule_of(const br_course *course, const br_playbook *playbook, uint64_t element)
-{
-    const br_rule_list *list = &course->set->by_type[course->type->index];
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (list->rules[i]->playbook == playbook && list->rules[i]->element == (int32_t)element) {
-            return list->rules[i];
-        }
+    if (a->playbook->is_bounded) {
+        (void)br__firing_add(course, &(br_firing){.playbook = a->playbook,
+                                                  .rule = rule,
+                                                  .load = br__captured_load,
+                                                  .user = view,
+                                                  .event_seq = course->seq,
+                                                  .event_at_ms = course->at_ms,
+                                                  .payload = course->payload,
+                                                  .captured = a->window.captured});
     }
-    return NULL;
 }
 
 static rt_str
@@ -307,7 +304,8 @@ br__pattern_match(br_course *course, const msg_match *match)
         return;
     }
     advancing a = {.course = course, .playbook = playbook, .pattern = &playbook->pattern};
-    const br_rule *rule = rule_of(course, playbook, match->element);
+    const br_rule *rule =
+        br__rule_for(course, playbook, course->type, (int64_t)match->element);
     a.key = br__course_key(course, match->key);
     a.consulted = br__course_consulted(course, playbook);
     if (rule == NULL || a.consulted == NULL || (a.key.ptr == NULL && match->key.len > 0)) {

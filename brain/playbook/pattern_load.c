@@ -4,7 +4,6 @@
 // out. What was captured of a part is read as <part>.<name>.
 #include "brain/playbook/internal.h"
 #include "brain/playbook/keys.h"
-#include "runtime/base/hash.h"
 
 #define FROM_CAPTURED 15u // beside the places that situations number
 
@@ -209,6 +208,7 @@ load_end(const br_loading *l, const rt_node *root, br_rule *rule, const rt_event
     if (steps != NULL) {
         br__load_steps(l, &rule->steps, steps, &names);
     }
+    br__load_rule_limits(l, root, rule, &names);
 }
 
 // A last part that has to stay away: the timer makes the actions.
@@ -226,18 +226,6 @@ load_late(const br_loading *l, const rt_node *root)
     rule->playbook = l->playbook;
     l->playbook->pattern.late = rule;
     load_end(l, root, rule, timer, plan != NULL ? plan : br_pack_plan(pack, timer));
-}
-
-// Nodes have at most RT_YAML_DEPTH_MAX levels.
-static uint64_t
-hash_node(const rt_node *node, uint64_t hash)
-{
-    for (; node != NULL; node = node->next) {
-        hash = rt_hash64(rt_bytes_of_str(node->key), hash + (uint64_t)node->kind);
-        hash = rt_hash64(rt_bytes_of_str(node->text), hash);
-        hash = hash_node(node->child, hash);
-    }
-    return hash;
 }
 
 static void
@@ -328,7 +316,7 @@ br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *node)
     }
     pattern->within_ms = br_key_duration_ms(&br_block_pattern, node, "within");
     pattern->max_keys = (uint32_t)br_key_i64(&br_block_pattern, node, "max_keys");
-    pattern->shape = hash_node(node->child, (uint64_t)pattern->kind);
+    pattern->shape = br__load_hash(node);
     if (parts != NULL) {
         if (pattern->kind == BR_PATTERN_COUNT) {
             pattern->at_least = (uint32_t)br_key_i64(&br_block_count, parts, "at_least");

@@ -47,8 +47,16 @@
 #define BR_CAPTURES_MAX 8   // values kept of each
 #define BR_COUNT_MAX 256    // `at_least` of a count
 #define BR_WINDOWS_MAX 1000000 // `max_keys` of a pattern
+#define BR_BUDGETS_MAX 8   // of a playbook
+#define BR_ROLES_MAX 8     // that may approve
+#define BR_QUORUM_MAX 8    // who have to agree
 
-typedef enum br_playbook_mode { BR_MODE_OFF, BR_MODE_SHADOW, BR_MODE_LIVE } br_playbook_mode;
+typedef enum br_playbook_mode {
+    BR_MODE_OFF,
+    BR_MODE_SHADOW,
+    BR_MODE_CANARY,
+    BR_MODE_LIVE,
+} br_playbook_mode;
 
 typedef struct br_playbook_file {
     rt_str name; // as shown in findings and stored in the journal
@@ -93,6 +101,8 @@ bool br_playbooks_hears(const br_playbooks *set, const rt_event_type *type);
 //   errors    RT_ENOMEM the arena's limit: the consultation is empty
 rt_err br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
                             msg_consultation *ret) RT_MUST_USE;
+// br_playbooks_text_hash is a hash of what a playbook says, whatever its layout; 0 when unknown.
+uint64_t br_playbooks_text_hash(const br_playbooks *set, rt_str id);
 // br_playbooks_throttle_ms is the throttle period of a playbook; 0 without or when unknown.
 int64_t br_playbooks_throttle_ms(const br_playbooks *set, rt_str id);
 

@@ -26,6 +26,11 @@ br__rule_free(br_rule *rule)
     br_expr_free(rule->throttle_key);
     br_expr_free(rule->key);
     br_expr_free(rule->where);
+    br_expr_free(rule->canary_by);
+    br_expr_free(rule->approve_when);
+    for (size_t i = 0; i < RT_COUNT(rule->budget_per); i++) {
+        br_expr_free(rule->budget_per[i]);
+    }
     for (size_t i = 0; i < RT_COUNT(rule->captures); i++) {
         br_expr_free(rule->captures[i]);
     }
@@ -238,7 +243,8 @@ br_playbooks_hash(const br_playbook_file *files, size_t count)
 bool
 br_playbooks_hears(const br_playbooks *set, const rt_event_type *type)
 {
-    return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired");
+    return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired") ||
+           rt_str_is(type->name, "approval.decided");
 }
 
 const br_playbook *
@@ -249,6 +255,13 @@ br__playbook_find(const br_playbooks *set, rt_str id)
         return NULL;
     }
     return &set->playbooks[index];
+}
+
+uint64_t
+br_playbooks_text_hash(const br_playbooks *set, rt_str id)
+{
+    const br_playbook *playbook = br__playbook_find(set, id);
+    return playbook != NULL ? playbook->text_hash : 0;
 }
 
 int64_t

@@ -337,7 +337,8 @@ check_refusal(audit *a, const audit__decision *d, const audit__candidate *c)
 static void
 check_verdict(audit *a, const audit__decision *d, const audit__candidate *c)
 {
-    static const char *const verdicts[] = {"won", "lost", "vetoed", "refused", "shadow"};
+    static const char *const verdicts[] = {"won", "lost", "vetoed", "refused", "shadow",
+                                           "waiting"};
     bool known = false;
     bool is_vetoed = false;
     bool lost = audit__is(c->verdict, "lost");

@@ -1,0 +1,472 @@
+// Design notes.
+// What bounds a playbook is asked after the gate and only for its own actions: nothing here lets
+// through what the gate refuses. A budget counts slots of a sixteenth of its window and forgets one
+// when all of it is older than the window: never more than the limit in any time of that length,
+// at worst a sixteenth of it too careful.
+#include <stdio.h>
+
+#include "brain/playbook/course_internal.h"
+#include "runtime/base/hash.h"
+
+#define BUDGET RT_STR("budget")
+#define MODE RT_STR("mode")
+#define SLOTS 16
+#define SHARES 10000
+
+const br_rule *
+br__rule_for(const br_course *course, const br_playbook *playbook, const rt_event_type *type,
+             int64_t element)
+{
+    const br_rule_list *list = &course->set->by_type[type->index];
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->rules[i]->playbook == playbook && list->rules[i]->element == element) {
+            return list->rules[i];
+        }
+    }
+    return NULL;
+}
+
+br_firing *
+br__firing_add(br_course *course, const br_firing *firing)
+{
+    br_firing *kept = rt_arena_new_of(course->arena, br_firing);
+    if (kept == NULL) {
+        course->failed = true;
+        return NULL;
+    }
+    if (course->firing_count == RT_COUNT(course->firings)) {
+        return NULL;
+    }
+    *kept = *firing;
+    course->firings[course->firing_count++] = kept;
+    return kept;
+}
+
+static const br_playbook *
+proposer(const br_course *course, rt_str agent)
+{
+    const rt_str prefix = RT_STR("playbook:");
+    if (!rt_str_starts(agent, prefix)) {
+        return NULL;
+    }
+    return br__playbook_find(course->set,
+                             (rt_str){agent.ptr + prefix.len, agent.len - prefix.len});
+}
+
+br_firing *
+br__firing_of(br_course *course, rt_str agent)
+{
+    const br_playbook *playbook = proposer(course, agent);
+    if (playbook == NULL || !playbook->is_bounded) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < course->firing_count; i++) {
+        if (course->firings[i]->playbook == playbook) {
+            return course->firings[i];
+        }
+    }
+    const br_rule *rule = br__rule_for(course, playbook, course->type, -1);
+    const br_situation *situation = rule != NULL ? br__course_situation(course) : NULL;
+    if (situation == NULL) {
+        return NULL; // an escalation, which nothing but the gate bounds
+    }
+    return br__firing_add(course, &(br_firing){.playbook = playbook,
+                                               .rule = rule,
+                                               .load = br_situation_load,
+                                               .user = situation,
+                                               .event_seq = course->seq,
+                                               .event_at_ms = course->at_ms,
+                                               .payload = course->payload});
+}
+
+// --- modes ---
+
+static bool
+set_by_operator(const br_course *course, const br_playbook *playbook, msg_mode *ret_mode)
+{
+    rt_bytes value;
+    if (br_progress_count(course->progress) == 0 ||
+        !br_progress_get(course->progress, RT_TENANT_SYSTEM, MODE, playbook->info.id, RT_STR(""),
+                         &value)) {
+        return false;
+    }
+    rt_mp mp = rt_mp_init(value);
+    return rt_msg_decode(&msg_mode_def, &mp, course->arena, ret_mode) == RT_OK &&
+           ret_mode->file == playbook->text_hash && ret_mode->mode <= BR_MODE_LIVE;
+}
+
+// What a key falls to: the same side every time, and for every share that contains it.
+static bool
+is_inside(br_course *course, const br_playbook *playbook, double percent)
+{
+    const br_rule *rule = br__rule_for(course, playbook, course->type, -1);
+    const br_situation *situation = br__course_situation(course);
+    rt_str by = course->subject;
+    if (rule != NULL && rule->canary_by != NULL && situation != NULL) {
+        br_expr_result result;
+        br_expr_eval(rule->canary_by, br_situation_load, situation, course->arena, &result);
+        if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
+            return false; // what cannot be told apart is left to the live version
+        }
+        by = result.value.s;
+    }
+    uint64_t seed = rt_hash64(rt_bytes_of_str(playbook->info.id), 0);
+    return (double)(rt_hash64(rt_bytes_of_str(by), seed) % SHARES) < percent * (SHARES / 100.0);
+}
+
+static bool
+is_in_shadow(const br_course *course, rt_str agent)
+{
+    const rt_str *shadow = course->said->shadow.items;
+    for (uint32_t i = 0; i < course->said->shadow.count; i++) {
+        if (rt_str_equal(shadow[i], agent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+leave_shadow(br_course *course, rt_str agent)
+{
+    rt_str *shadow = course->said->shadow.items;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < course->said->shadow.count; i++) {
+        if (!rt_str_equal(shadow[i], agent)) {
+            shadow[left++] = shadow[i];
+        }
+    }
+    course->said->shadow.count = left;
+}
+
+static void
+drop_proposals(br_course *course, rt_str agent)
+{
+    msg_proposal *proposals = course->said->proposals.items;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < course->said->proposals.count; i++) {
+        if (!rt_str_equal(proposals[i].agent, agent)) {
+            proposals[left++] = proposals[i];
+        }
+    }
+    course->said->proposals.count = left;
+}
+
+static void
+apply_mode(br_course *course, const br_playbook *playbook, msg_consulted *consulted)
+{
+    msg_mode set;
+    br_playbook_mode mode = playbook->info.mode;
+    double percent = playbook->canary_percent;
+    if (set_by_operator(course, playbook, &set)) {
+        mode = (br_playbook_mode)set.mode;
+        percent = set.percent;
+    }
+    bool shadow = mode == BR_MODE_SHADOW;
+    if (mode == BR_MODE_CANARY && !is_inside(course, playbook, percent)) {
+        shadow = true;
+        if (consulted->detail.len == 0) {
+            consulted->detail =
+                rt_arena_printf(course->arena, "canary: outside of its %g %%", percent);
+        }
+    }
+    if (mode == BR_MODE_OFF) {
+        drop_proposals(course, playbook->agent);
+        consulted->verdict = RT_STR("off");
+        consulted->throttle_key = RT_STR("");
+        return;
+    }
+    if (!shadow) {
+        leave_shadow(course, playbook->agent);
+    } else if (!is_in_shadow(course, playbook->agent)) {
+        rt_str *place = br__course_append(course, &course->said->shadow, sizeof(rt_str));
+        if (place != NULL) {
+            *place = playbook->agent;
+        }
+    }
+}
+
+void
+br_course_modes(br_course *course)
+{
+    msg_consulted *consulted = course->said->consulted.items;
+    for (uint32_t i = 0; i < course->said->consulted.count; i++) {
+        const br_playbook *playbook = rt_str_is(consulted[i].verdict, "fired")
+                                          ? br__playbook_find(course->set, consulted[i].playbook)
+                                          : NULL;
+        if (playbook != NULL) {
+            apply_mode(course, playbook, &consulted[i]);
+        }
+    }
+}
+
+// --- budgets ---
+
+static int64_t
+amount_of(const br_budget *budget, const msg_proposal *proposal, const br_action *action)
+{
+    if (budget->what == BR_COUNT_CONTACTS) {
+        return action->contact ? 1 : 0;
+    }
+    return budget->what == BR_COUNT_COST ? proposal->cost_cop : 1;
+}
+
+static int64_t
+slot_ms(const br_budget *budget)
+{
+    return RT_MAX(budget->window_ms / SLOTS, 1);
+}
+
+// The row of a budget as it stands now, without slots that are too old.
+static void
+read_usage(br_course *course, const br_firing *firing, const br_budget *budget, rt_str key,
+           int64_t ret_used[SLOTS + 1])
+{
+    msg_usage usage = {0};
+    int64_t now = course->now_ms / slot_ms(budget);
+    memset(ret_used, 0, sizeof(int64_t) * (SLOTS + 1));
+    if (!br__course_read(course, BUDGET, firing->playbook->info.id, key, &msg_usage_def,
+                         &usage)) {
+        return;
+    }
+    const int64_t *used = usage.used.items;
+    for (uint32_t i = 0; i < usage.used.count; i++) {
+        int64_t age = now - usage.newest + i;
+        if (age >= 0 && age <= SLOTS) {
+            ret_used[age] = used[i];
+        }
+    }
+}
+
+static int64_t
+sum_of(const int64_t used[SLOTS + 1])
+{
+    int64_t sum = 0;
+    for (int i = 0; i <= SLOTS; i++) {
+        sum += used[i];
+    }
+    return sum;
+}
+
+static bool
+budget_key(br_course *course, const br_firing *firing, uint32_t index, rt_str *ret_key)
+{
+    rt_str per = RT_STR("");
+    const br_expr *expr = firing->rule->budget_per[index];
+    if (expr != NULL) {
+        br_expr_result result;
+        br_expr_eval(expr, firing->load, firing->user, course->arena, &result);
+        if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
+            return false;
+        }
+        per = result.value.s;
+    }
+    *ret_key = br__course_key(
+        course, rt_arena_printf(course->arena, "%u:%.*s", index, RT_STR_ARG(per)));
+    return ret_key->ptr != NULL;
+}
+
+// When enough of what was used is forgotten.
+static int64_t
+free_again_ms(const br_course *course, const br_budget *budget, const int64_t used[SLOTS + 1],
+              int64_t amount)
+{
+    int64_t now = course->now_ms / slot_ms(budget);
+    int64_t left = sum_of(used);
+    for (int age = SLOTS; age >= 0; age--) {
+        left -= used[age];
+        if (used[age] > 0 && left + amount <= budget->limit) {
+            return (now - age + SLOTS + 1) * slot_ms(budget);
+        }
+    }
+    return course->now_ms + budget->window_ms;
+}
+
+static void
+consume(br_course *course, const br_firing *firing, uint32_t index, rt_str key, int64_t amount)
+{
+    const br_budget *budget = &firing->playbook->budgets[index];
+    int64_t used[SLOTS + 1];
+    read_usage(course, firing, budget, key, used);
+    used[0] += amount;
+    msg_usage usage = {.newest = course->now_ms / slot_ms(budget),
+                       .used = {used, SLOTS + 1}};
+    (void)br__course_write(course, BUDGET, firing->playbook->info.id, key, &msg_usage_def, &usage);
+    br__course_timer(course, firing->playbook, "budget", key,
+                     course->now_ms + budget->window_ms + 2 * slot_ms(budget));
+}
+
+// --- admission ---
+
+static void
+wait_for(br_firing *firing, br_wait wait, int64_t until_ms, rt_str why)
+{
+    // asking includes waiting: what is agreed to is held again if it has to be
+    if (firing->wait == BR_WAIT_NONE || wait == BR_WAIT_ASK) {
+        firing->wait = wait;
+        firing->until_ms = until_ms;
+        firing->why = why;
+    }
+}
+
+static bool
+may_hold(const br_course *course, const br_firing *firing, int64_t until_ms)
+{
+    const br_calendar *calendar = &firing->playbook->calendar;
+    int64_t at_most_ms = calendar->at_most_ms > 0 ? calendar->at_most_ms : BR_HOLD_DEFAULT_MS;
+    int64_t since_ms = firing->since_ms != 0 ? firing->since_ms : course->now_ms;
+    return until_ms - since_ms <= at_most_ms && firing->payload.len <= BR_HELD_PAYLOAD_MAX;
+}
+
+static bool
+refuse(br_course *course, br_firing *firing, br_wait wait, int64_t until_ms, char *why, size_t cap,
+       bool *ret_waits)
+{
+    if (wait == BR_WAIT_HOLD && !may_hold(course, firing, until_ms)) {
+        size_t len = strlen(why);
+        (void)snprintf(why + len, cap - len, "; too long to wait");
+        return false;
+    }
+    if (wait != BR_WAIT_NONE) {
+        wait_for(firing, wait, until_ms, rt_arena_printf(course->arena, "%s", why));
+        *ret_waits = true;
+    }
+    return false;
+}
+
+static bool
+admit_calendar(br_course *course, br_firing *firing, char *why, size_t cap, bool *ret_waits)
+{
+    const br_calendar *calendar = &firing->playbook->calendar;
+    if (!calendar->has_hours || br_hours_open(&calendar->hours, course->now_ms)) {
+        return true;
+    }
+    int64_t next_ms = br_hours_next_ms(&calendar->hours, course->now_ms);
+    char wait[32];
+    (void)snprintf(why, cap, "calendar: it opens in %s",
+                   next_ms == INT64_MAX
+                       ? "more than a month"
+                       : rt_format_duration(next_ms - course->now_ms, wait, sizeof(wait)));
+    bool hold = calendar->hold_closed && next_ms != INT64_MAX;
+    return refuse(course, firing, hold ? BR_WAIT_HOLD : BR_WAIT_NONE, next_ms, why, cap,
+                  ret_waits);
+}
+
+static bool
+admit_budget(br_course *course, br_firing *firing, uint32_t index, rt_str key, int64_t amount,
+             char *why, size_t cap, bool *ret_waits)
+{
+    static const char *const names[] = {"actions", "contacts", "COP"};
+    const br_budget *budget = &firing->playbook->budgets[index];
+    int64_t used[SLOTS + 1];
+    read_usage(course, firing, budget, key, used);
+    int64_t sum = sum_of(used);
+    if (amount == 0 || sum + amount <= budget->limit ||
+        (firing->granted && budget->on_exceed == BR_EXCEED_ASK)) {
+        return true;
+    }
+    char window[32];
+    (void)snprintf(why, cap, "budget of the playbook: %lld of %lld %s in %s", (long long)sum,
+                   (long long)budget->limit, names[budget->what],
+                   rt_format_duration(budget->window_ms, window, sizeof(window)));
+    if (budget->on_exceed == BR_EXCEED_ASK) {
+        return refuse(course, firing, BR_WAIT_ASK, 0, why, cap, ret_waits);
+    }
+    bool hold = budget->on_exceed == BR_EXCEED_HOLD;
+    return refuse(course, firing, hold ? BR_WAIT_HOLD : BR_WAIT_NONE,
+                  free_again_ms(course, budget, used, amount), why, cap, ret_waits);
+}
+
+static bool
+admit_approval(br_course *course, br_firing *firing, char *why, size_t cap, bool *ret_waits)
+{
+    if (!firing->playbook->approve.on || firing->granted) {
+        return true;
+    }
+    if (firing->rule->approve_when != NULL) {
+        br_expr_result result;
+        br_expr_eval(firing->rule->approve_when, firing->load, firing->user, course->arena,
+                     &result);
+        // what cannot be told is asked
+        if (result.fault == BR_FAULT_NONE && !br_expr_is_true(&result)) {
+            return true;
+        }
+    }
+    (void)snprintf(why, cap, "it has to be approved");
+    return refuse(course, firing, BR_WAIT_ASK, 0, why, cap, ret_waits);
+}
+
+// Only for asking because of a budget: nothing else needs to be agreed to.
+static bool
+asks_always(const br_playbook *playbook)
+{
+    for (uint32_t i = 0; i < playbook->budget_count; i++) {
+        if (playbook->budgets[i].on_exceed == BR_EXCEED_ASK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+br_course_admit(br_course *course, const msg_proposal *proposal, const br_action *action,
+                char *why, size_t cap, bool *ret_waits)
+{
+    br_firing *firing = br__firing_of(course, proposal->agent);
+    rt_str keys[BR_BUDGETS_MAX];
+    if (firing == NULL) {
+        return true;
+    }
+    if (firing->payload.len > BR_HELD_PAYLOAD_MAX) {
+        (void)snprintf(why, cap, "the event is too large for a playbook with limits");
+        return false;
+    }
+    if (!admit_calendar(course, firing, why, cap, ret_waits)) {
+        return false;
+    }
+    const br_playbook *playbook = firing->playbook;
+    for (uint32_t i = 0; i < playbook->budget_count; i++) {
+        if (!budget_key(course, firing, i, &keys[i])) {
+            (void)snprintf(why, cap, "budget %u of the playbook: its key cannot be told", i + 1);
+            return false;
+        }
+        int64_t amount = amount_of(&playbook->budgets[i], proposal, action);
+        if (!admit_budget(course, firing, i, keys[i], amount, why, cap, ret_waits)) {
+            return false;
+        }
+    }
+    bool ask = firing->rule->approve_when != NULL || asks_always(playbook);
+    if (ask && !admit_approval(course, firing, why, cap, ret_waits)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < playbook->budget_count; i++) {
+        int64_t amount = amount_of(&playbook->budgets[i], proposal, action);
+        if (amount > 0) {
+            consume(course, firing, i, keys[i], amount);
+        }
+    }
+    return true;
+}
+
+bool
+br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_ms)
+{
+    br_firing *firing = br__firing_of(course, proposal->agent);
+    if (firing == NULL || !firing->playbook->calendar.hold_quiet ||
+        !may_hold(course, firing, until_ms)) {
+        return false;
+    }
+    wait_for(firing, BR_WAIT_HOLD, until_ms, RT_STR("quiet hours"));
+    return true;
+}
+
+rt_err
+br_course_settle(br_course *course)
+{
+    for (uint32_t i = 0; i < course->firing_count; i++) {
+        if (course->firings[i]->wait != BR_WAIT_NONE) {
+            br__waiting_add(course, course->firings[i]);
+        }
+    }
+    return course->failed ? RT_ENOMEM : RT_OK;
+}
