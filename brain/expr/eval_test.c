@@ -131,6 +131,7 @@ test_eval_lists_and_maps(void **state)
         {"[1, 2.5, 'a', null, 3u, b'xy', int]", "[1, 2.5, \"a\", null, 3u, 2 bytes, int]"},
         {"{'a': [1], 2: {}}", "{\"a\": [1], 2: {}}"},
         {"[1, 2,]", "[1, 2]"},
+        {".loop == 1", "<input>:1:2: error: 'loop' is a reserved word [B2101]"},
         {"[,]", "[]"},
         {"{,}", "{}"},
         {"[,1]", "<input>:1:2: error: a value was expected before ',' [B2101]"},

@@ -334,10 +334,18 @@ read_path(br__parser *p, rt_str *ret_path)
 static bool
 on_path(br__parser *p, uint16_t start, bool is_absolute)
 {
+    const br__token *token = token_at(p, 0);
+    rt_str name = token_text(p, token);
     br__node *node = NULL;
     rt_str path = {NULL, 0};
-    br__span span = read_path(p, &path);
+    br__span span;
 
+    if (br__is_reserved(name)) {
+        br__report(p->c, BR__SYNTAX, token->span, NULL, "'%.*s' is a reserved word",
+                   RT_STR_ARG(name));
+        return false;
+    }
+    span = read_path(p, &path);
     if (!br__add_node(p, BR__LOAD, 0, br__span_between(start, br__end_of(span)), &node)) {
         return false;
     }
@@ -351,15 +359,9 @@ static bool
 on_name(br__parser *p)
 {
     const br__token *token = token_at(p, 0);
-    rt_str name = token_text(p, token);
 
     if (token_at(p, 1)->kind == BR__T_OPEN) {
         return open_function(p);
-    }
-    if (br__is_reserved(name)) {
-        br__report(p->c, BR__SYNTAX, token->span, NULL, "'%.*s' is a reserved word",
-                   RT_STR_ARG(name));
-        return false;
     }
     return on_path(p, token->span.pos, false);
 }

@@ -64,25 +64,48 @@ function parseDouble(text) {
   return Number.isFinite(value) ? value : fail('out of range');
 }
 
-// C's %.{15,16,17}g, the first that reads back.
-function doubleText(x) {
-  if (!Number.isFinite(x)) {
-    return Number.isNaN(x) ? 'NaN' : x < 0 ? '-Inf' : '+Inf'; // cel-go: strconv
-  }
-  for (let places = 15; ; places++) {
-    const [digits, exponent] = x.toExponential(places - 1).split('e');
-    if (Number(`${digits}e${exponent}`) === x || places === 17) {
-      const sign = Object.is(x, -0) ? '-' : '';
-      const power = Number(exponent);
-      if (power >= -4 && power < places) {
-        const plain = x.toFixed(Math.max(0, Math.min(100, places - 1 - power)));
-        return sign + (plain.includes('.') ? plain.replace(/\.?0+$/, '') : plain);
-      }
-      const size = String(Math.abs(power)).padStart(2, '0');
-      return `${sign}${digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits}e${
-        power < 0 ? '-' : '+'}${size}`;
+// --- equality ---
+
+// Whether one of two values holds an integer beyond 2^53, and one a double.
+function isInexact(a, b) {
+  const seen = { big: false, double: false };
+  const look = (value) => {
+    const number = isCelUint(value) ? value.value : value;
+    if (typeof number === 'bigint') {
+      seen.big ||= BigInt.asIntN(54, number) !== number;
+    } else if (typeof number === 'number') {
+      seen.double = true;
+    } else if (isCelList(number)) {
+      [...number].forEach(look);
+    } else if (isCelMap(number)) {
+      [...number.values()].forEach(look);
     }
+  };
+  look(a);
+  look(b);
+  return seen.big && seen.double;
+}
+
+function areEqual(a, b) {
+  const [x, y] = [a, b].map((v) => (isCelUint(v) ? v.value : v));
+  if (isCelList(x) && isCelList(y)) {
+    return x.size === y.size && [...x].every((v, i) => areEqual(v, y.get(i)));
   }
+  if (isCelMap(x) && isCelMap(y)) {
+    return x.size === y.size && [...x].every(([k, v]) => y.get(k) !== undefined &&
+      areEqual(v, y.get(k)));
+  }
+  if (x instanceof Uint8Array && y instanceof Uint8Array) {
+    return Buffer.compare(x, y) === 0;
+  }
+  if (isReflectMessage(x) && isReflectMessage(y)) {
+    return x.desc === y.desc && nanosOf(x) === nanosOf(y);
+  }
+  if (isCelType(x) && isCelType(y)) {
+    return x.kind === y.kind && x.name === y.name;
+  }
+  return typeof x === 'bigint' && typeof y === 'number' ? Number(x) === y
+    : typeof x === 'number' && typeof y === 'bigint' ? x === Number(y) : x === y;
 }
 
 // --- instants ---
@@ -227,6 +250,22 @@ function exponentText(x, places) {
   digits = digits.padStart(places + 1, '0');
   return `${minus(x)}${digits[0]}${places > 0 ? `.${digits.slice(1)}` : ''}e${power < 0 ? '-' : '+'}${
     String(Math.abs(power)).padStart(2, '0')}`;
+}
+
+// C's %.{15,16,17}g, the first that reads back.
+function doubleText(x) {
+  if (!Number.isFinite(x)) {
+    return Number.isNaN(x) ? 'NaN' : x < 0 ? '-Inf' : '+Inf'; // cel-go: strconv
+  }
+  const bare = (text) => (text.includes('.') ? text.replace(/\.?0+$/, '') : text);
+  for (let places = 15; ; places++) {
+    const [digits, exponent] = exponentText(x, places - 1).split('e');
+    if (Number(`${digits}e${exponent}`) === x || places === 17) {
+      const power = Number(exponent);
+      return power >= -4 && power < places ? bare(fixedText(x, places - 1 - power))
+        : `${bare(digits)}e${exponent}`;
+    }
+  }
 }
 
 const special = (x) => (Number.isNaN(x) ? 'NaN' : x < 0 ? '-Infinity' : 'Infinity');
@@ -526,10 +565,20 @@ const functionFaults = [
     ],
   },
   {
-    name: 'a bool as an index of a list',
-    reason: 'langdef: the index of a list is a number',
-    mends: [['zzindex(dyn,dyn)', (x, index) => isCelList(x) && typeof index === 'boolean',
+    name: 'a bool or a fraction as an index of a list',
+    reason: 'langdef: the index of a list is a whole number; anything else is an error, which || absorbs',
+    mends: [['zzindex(dyn,dyn)', (x, index) => isCelList(x) && (typeof index === 'boolean' ||
+      (typeof index === 'number' && !Number.isInteger(index))),
       () => fail('no such overload')]],
+  },
+  {
+    name: 'equality of integers beyond 2^53 with doubles is exact, while their order is not',
+    reason: 'conformance, comparisons: such an integer is compared as a double; cel-go does so for == too',
+    mends: [
+      ['_==_(dyn,dyn)', isInexact, areEqual],
+      ['_!=_(dyn,dyn)', isInexact, (a, b) => !areEqual(a, b)],
+      ['@in(dyn,list)', isInexact, (item, list) => [...list].some((v) => areEqual(v, item))],
+    ],
   },
   {
     name: 'the least int modulo -1 is 0',
@@ -654,6 +703,11 @@ const acceptances = [
     when: (text) => text.includes('\\') && tokensOf(text).some(hasBadEscape),
   },
   {
+    name: 'a variable of a macro with a point before it is taken',
+    reason: 'cel-go: the variable must be a simple name',
+    when: (text) => /\.\s*(all|exists|exists_one|existsOne|map|filter)\s*\(\s*\./.test(text),
+  },
+  {
     name: 'a name that begins with "in" is taken for the operator',
     reason: 'langdef, syntax: a name is as long as it can be',
     when: (text) => {
@@ -674,16 +728,19 @@ const differences = [
   {
     name: 'a name in the container, or with a point before it, is not told from a variable of a macro',
     reason: 'langdef, name resolution: a variable of a macro comes first, and never for .name',
-    when: (text, container) => [...text.matchAll(MACRO_VARIABLE)].some(([, name]) =>
-      container !== '' || new RegExp(`(?<![\\w)\\]}"'\`]\\s*)\\.\\s*${name}(?!\\w)`).test(text)),
+    when: (text, { container, names }) => (container !== '' && ABSOLUTE.test(text)) ||
+      [...text.matchAll(MACRO_VARIABLE)].some(([, name]) => container !== '' ||
+        names.some((bound) => bound.startsWith(`${name}.`)) ||
+        new RegExp(`${ABSOLUTE.source}${name}(?!\\w)`).test(text)),
   },
   {
     name: 'it has no optionals: wrong uses of one',
     reason: 'an index or a field of an optional is an optional; here it is looked for in a map',
-    when: (text, container, isWrong) => isWrong && /optional|zz(select|list|opt)/.test(text),
+    when: (text, { isWrong, isMutant }) => (isWrong || isMutant) && /optional|zz(select|list|opt)/.test(text),
   },
 ];
 
+const ABSOLUTE = /(?<![\w)\]}"'`]\s*)\.\s*(?=[A-Za-z_])/;
 const MACRO_VARIABLE = /\.\s*(?:all|exists|exists_one|existsOne|map|filter)\s*\(\s*(\w+)\s*,/g;
 
 function firstFault(faults, counts, ...seen) {
@@ -701,8 +758,8 @@ export const faultyRefusal = (text, counts) => firstFault(refusals, counts, text
 export const faultyAcceptance = (text, counts) => firstFault(acceptances, counts, text);
 
 // The name of the fault for which it has another value.
-export const faultyValue = (text, container, isWrong, counts) =>
-  firstFault(differences, counts, text, container, isWrong);
+export const faultyValue = (made, counts) =>
+  firstFault(differences, counts, made.oracleText, made);
 
 // --- the faults of its parser ---
 
@@ -724,7 +781,7 @@ export function mendAst(root, text, counts) {
         constantKind: { case: 'int64Value', value: -MAX_INT - 1n } } };
     } else if (kind === 'callExpr') {
       todo.push(value.target, ...value.args);
-      if (value.function === '_[_]' && value.args[1].exprKind.case !== 'constExpr') {
+      if (value.function === '_[_]' && !isPlainKey(value.args[1])) {
         value.args[1] = call('zzindex', value.args[0], value.args[1]);
       }
     } else if (kind === 'selectExpr') {
@@ -754,12 +811,14 @@ const textOf = (text) => ({ $typeName: 'cel.expr.Expr', id: 0n, exprKind: { case
 const listOf = (id, elements) => ({ $typeName: 'cel.expr.Expr', id, exprKind: { case: 'listExpr',
   value: { $typeName: 'cel.expr.Expr.CreateList', elements, optionalIndices: [] } } });
 
-// A map whose keys are not all seen to be texts, integers or bools is made by zzmap (extensions.mjs).
+// An integer or text as it stands.
+const isPlainKey = ({ exprKind: { case: kind, value } }) => kind === 'constExpr' &&
+  ['stringValue', 'int64Value'].includes(value.constantKind.case);
+
+// A map whose keys are not all seen to be texts or integers is made by zzmap (extensions.mjs).
 function mendMap(expr, counts) {
   const { entries, messageName } = expr.exprKind.value;
-  const isPlain = ({ exprKind: { case: kind, value } }) => kind === 'constExpr' &&
-    ['stringValue', 'int64Value', 'boolValue'].includes(value.constantKind.case);
-  if (messageName !== '' || entries.every((e) => isPlain(e.keyKind.value))) {
+  if (messageName !== '' || entries.every((e) => isPlainKey(e.keyKind.value))) {
     return;
   }
   counts[astFaults.map]++;

@@ -642,6 +642,10 @@ export class Generator {
         return { ...made(type, '$0[?$1]', this.operand(mapOf(key, type.of), depth), this.grow(key, depth)),
           q: (kid) => `zzselect(${kid(0)}, ${kid(1)})` };
       }],
+      [15, () => ({ ...made(type, `$0.?${field}.k`, this.operand(mapOf(T.string, mapOf(T.string, type.of)),
+        depth)), q: (kid) => `zzselect(zzselect(${kid(0)}, "${field}"), "k")` })],
+      [10, () => ({ ...made(type, '$0[?$1][0]', this.operand(listOf(listOf(type.of)), depth),
+        this.place(depth)), q: (kid) => `zzselect(zzselect(${kid(0)}, ${kid(1)}), 0)` })],
       [15, () => ({ ...made(type, `$0.?${field}`, this.operand(optionalOf(mapOf(T.string, type.of)), depth)),
         q: (kid) => `zzselect(${kid(0)}, "${field}")` })],
     ])();

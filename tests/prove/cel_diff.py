@@ -145,6 +145,7 @@ def report(p, workers, corpus):
     p.figure("an error in both", total("errors"))
     p.figure("at a limit of brain/expr", total("limited"), "not compared")
     p.figure("beyond the oracle's syntax", total("alone"), "compared with and without static types")
+    p.figure("other value, known by the text", total("excused"), "not compared")
     p.figure("disagreements", sum(len(w.found) for w in workers))
     for name in sorted({name for w in workers for name in w.mended}):
         p.figure("mended: " + name, sum(w.mended.get(name, 0) for w in workers), "times")

@@ -3,9 +3,11 @@
 // usage: cel_eval < LINES
 // In:  {"expr": HEX OF TEXT, "check": BOOL, "container": TEXT,
 //       "vars": [{"name": TEXT, "type": TYPE IN CEL'S WORDS, "value": HEX OF MSGPACK or absent}],
-//       "sets": [[HEX OF MSGPACK of every variable in order, "" where it is absent]]}
+//       "fold": BOOL, "plain": BOOL, "sets": [[HEX OF MSGPACK of every variable in order, "" where it is absent]]}
 // Out: {"type": TYPE, "value": HEX OF MSGPACK}, or {"error": "compile" or a fault, "text": TEXT};
-//      with "sets" a line for each of them, without it one line.
+//      with "sets" a line for each of them, without it one line. "fold": constants are computed while
+//      compiling, as they are unless it says otherwise; "plain": bool, int, double and string come in
+//      as an event's fields do, not as msgpack.
 // An empty line brings what was answered so far. Types that msgpack has not are its extensions
 // BR__EXT_*.
 #include <stdio.h>
@@ -23,6 +25,7 @@
 typedef struct variable {
     rt_str name;
     rt_str type;
+    rt_kind kind; // NONE: `value` is msgpack
     rt_value value;
 } variable;
 
@@ -30,6 +33,8 @@ typedef struct question {
     rt_str expr;
     rt_str container;
     bool is_checked;
+    bool folds;
+    bool is_plain;
     variable vars[VARS_MAX];
     uint32_t var_count;
     rt_mp sets;
@@ -44,7 +49,8 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
 
     for (uint32_t i = 0; i < q->var_count; i++) {
         if (rt_str_equal(q->vars[i].name, path)) {
-            *ret_var = (br_expr_var){.slot = i, .type = q->vars[i].type};
+            *ret_var = (br_expr_var){.slot = i, .kind = q->vars[i].kind};
+            ret_var->type = q->vars[i].kind == RT_KIND_NONE ? q->vars[i].type : RT_STR("");
             return true;
         }
     }
@@ -54,9 +60,40 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
 static rt_value
 load(const void *user, uint32_t slot)
 {
-    const question *q = user;
+    const variable *v = &((const question *)user)->vars[slot];
+    rt_value value = {.kind = v->kind};
+    rt_err err = RT_OK;
+    rt_mp mp;
 
-    return q->vars[slot].value;
+    if (v->kind == RT_KIND_NONE || v->value.kind == RT_KIND_NONE) {
+        return v->value;
+    }
+    mp = rt_mp_init(rt_bytes_of_str(v->value.s));
+    switch ((unsigned)v->kind) {
+    case RT_KIND_BOOL:
+        err = rt_mp_bool(&mp, &value.b);
+        break;
+    case RT_KIND_I64:
+        err = rt_mp_i64(&mp, &value.i);
+        break;
+    case RT_KIND_F64:
+        err = rt_mp_f64(&mp, &value.f);
+        break;
+    default:
+        err = rt_mp_str(&mp, &value.s);
+        break;
+    }
+    return err == RT_OK ? value : (rt_value){0};
+}
+
+static rt_kind
+kind_of(rt_str type)
+{
+    return rt_str_is(type, "bool")     ? RT_KIND_BOOL
+           : rt_str_is(type, "int")    ? RT_KIND_I64
+           : rt_str_is(type, "double") ? RT_KIND_F64
+           : rt_str_is(type, "string") ? RT_KIND_STR
+                                       : RT_KIND_NONE;
 }
 
 static rt_str
@@ -100,9 +137,21 @@ read_variable(question *q, rt_bytes raw, rt_arena *arena)
     }
     q->var_count++;
     *v = (variable){.name = text_at(raw, "name"), .type = text_at(raw, "type")};
+    v->kind = q->is_plain ? kind_of(v->type) : RT_KIND_NONE;
     if (hex.len > 0) {
         v->value = RT_TEXT(from_hex(hex, arena));
     }
+}
+
+static bool
+flag_at(rt_bytes map, const char *key, bool is_set)
+{
+    rt_mp mp;
+
+    if (rt_mp_find(map, rt_str_of(key), &mp)) {
+        RT_IGNORE(rt_mp_bool(&mp, &is_set)); // what is no bool leaves it as it is
+    }
+    return is_set;
 }
 
 static void
@@ -110,14 +159,12 @@ read_question(question *q, rt_bytes raw, rt_arena *arena)
 {
     rt_mp mp;
     uint32_t count = 0;
-    bool is_checked = true;
 
     *q = (question){.expr = from_hex(text_at(raw, "expr"), arena),
-                    .container = text_at(raw, "container")};
-    if (rt_mp_find(raw, RT_STR("check"), &mp)) {
-        RT_IGNORE(rt_mp_bool(&mp, &is_checked)); // checked unless it says otherwise
-    }
-    q->is_checked = is_checked;
+                    .container = text_at(raw, "container"),
+                    .is_checked = flag_at(raw, "check", true),
+                    .folds = flag_at(raw, "fold", true),
+                    .is_plain = flag_at(raw, "plain", false)};
     q->has_sets = rt_mp_find(raw, RT_STR("sets"), &q->sets) &&
                   rt_mp_array(&q->sets, &q->set_count) == RT_OK;
     if (!rt_mp_find(raw, RT_STR("vars"), &mp) || rt_mp_array(&mp, &count) != RT_OK) {
@@ -303,7 +350,7 @@ static void
 answer(question *q, rt_arena *arena, rt_text *out)
 {
     br_expr_env env = {.resolve = resolve, .user = q, .container = q->container};
-    br__mode mode = {.folds = true, .is_unchecked = !q->is_checked, .keeps_result = true};
+    br__mode mode = {.folds = q->folds, .is_unchecked = !q->is_checked, .keeps_result = true};
     rt_diag *diag = rt_diag_new();
     br_expr *expr = NULL;
     rt_text findings;
