@@ -1,13 +1,13 @@
 // cel_eval: evaluates expressions for tests that know what CEL says: JSON lines in, JSON lines out.
 //
 // usage: cel_eval < LINES
-// In:  {"expr": HEX OF TEXT, "check": BOOL, "container": TEXT,
+// In:  {"expr": HEX OF TEXT, "check": BOOL, "container": TEXT, "fold": BOOL, "plain": BOOL,
 //       "vars": [{"name": TEXT, "type": TYPE IN CEL'S WORDS, "value": HEX OF MSGPACK or absent}],
-//       "fold": BOOL, "plain": BOOL, "sets": [[HEX OF MSGPACK of every variable in order, "" where it is absent]]}
+//       "sets": [[HEX OF MSGPACK of every variable in order, "" where it is absent]]}
 // Out: {"type": TYPE, "value": HEX OF MSGPACK}, or {"error": "compile" or a fault, "text": TEXT};
-//      with "sets" a line for each of them, without it one line. "fold": constants are computed while
-//      compiling, as they are unless it says otherwise; "plain": bool, int, double and string come in
-//      as an event's fields do, not as msgpack.
+//      with "sets" a line for each of them, without it one line.
+// "fold": constants are computed while compiling, as they are unless it says otherwise. "plain":
+// bool, int, double and string come in as an event's fields do, not as msgpack.
 // An empty line brings what was answered so far. Types that msgpack has not are its extensions
 // BR__EXT_*.
 #include <stdio.h>
