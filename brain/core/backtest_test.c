@@ -139,6 +139,24 @@ edit(backtest_kit_set *set)
                      "    target: ${event.subject}\n"
                      "    args: {text: \"${data.action} ${memory.events}\"}\n"
                      "verify: {within: 1h, expect: memory.events > 3}\n");
+    backtest_kit_add(set, "failing-carrier",
+                     "kind: playbook\nid: failing-carrier\ndoc: Counts.\n"
+                     "pattern:\n  count: {event: delivery.failed, at_least: 2}\n"
+                     "  key: data.city\n  within: 12h\n"
+                     "do:\n"
+                     "  - action: alert_operator\n"
+                     "    target: ${event.subject}/city\n"
+                     "    args: {text: \"${data.city} ${memory.events}\"}\n");
+    backtest_kit_add(set, "silent",
+                     "kind: playbook\nid: silent\ndoc: Misses something.\n"
+                     "pattern:\n  sequence:\n"
+                     "    - {name: shipped, event: order.shipped, capture: {carrier: data.carrier}}\n"
+                     "    - {name: scan, event: tracking.updated, absent: true}\n"
+                     "  key: event.subject\n  within: 10h\n"
+                     "do:\n"
+                     "  - action: alert_operator\n"
+                     "    target: ${event.subject}/silent\n"
+                     "    args: {text: \"${memory.events}\"}\n");
     backtest_kit_add(set, "after-escalation",
                      "kind: playbook\nid: after-escalation\ndoc: Hears escalations.\n"
                      "events: [playbook.escalated, playbook.verified]\n"
