@@ -150,7 +150,8 @@ edit(backtest_kit_set *set)
     backtest_kit_add(set, "silent",
                      "kind: playbook\nid: silent\ndoc: Misses something.\n"
                      "pattern:\n  sequence:\n"
-                     "    - {name: shipped, event: order.shipped, capture: {carrier: data.carrier}}\n"
+                     "    - {name: shipped, event: order.shipped,"
+                     " capture: {carrier: data.carrier}}\n"
                      "    - {name: scan, event: tracking.updated, absent: true}\n"
                      "  key: event.subject\n  within: 10h\n"
                      "do:\n"

@@ -72,6 +72,9 @@ typedef struct br_brain_config {
     // brainctl config show: writes the effective configuration; may be NULL
     void (*describe_config)(void *user, rt_mpw *w);
     void *describe_user;
+    // where a tool finds what this brain was started with; may be NULL
+    const char *config_file;
+    const char *work_dir; // relative paths are meant from here
 } br_brain_config;
 
 typedef struct br_brain br_brain;

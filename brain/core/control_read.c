@@ -205,6 +205,14 @@ br__ask_dlq_show(const br_ask *ask)
     br__answer_end(ask, &answer);
 }
 
+static void
+write_path(br_map *answer, const char *key, const char *path)
+{
+    if (path != NULL) {
+        br__map_cstr(answer, key, path);
+    }
+}
+
 void
 br__ask_config(const br_ask *ask)
 {
@@ -216,5 +224,9 @@ br__ask_config(const br_ask *ask)
     }
     br_map answer = br__answer_begin(ask);
     config->describe_config(config->describe_user, br__map_key(&answer, "config"));
+    write_path(&answer, "work_dir", config->work_dir);
+    write_path(&answer, "config_file", config->config_file);
+    write_path(&answer, "data_dir", config->data_dir);
+    write_path(&answer, "playbook_dir", config->playbook_dir);
     br__answer_end(ask, &answer);
 }

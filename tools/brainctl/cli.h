@@ -31,7 +31,7 @@ typedef enum ctl_flag {
     CTL_FLAGS,
 } ctl_flag;
 
-#define CTL_BIT(flag) (1u << (flag))
+#define CTL_BIT(flag) (UINT64_C(1) << (flag))
 
 typedef enum ctl_format { CTL_TABLE, CTL_JSON, CTL_JSONL } ctl_format;
 typedef enum ctl_color { CTL_AUTO, CTL_ALWAYS, CTL_NEVER } ctl_color;
@@ -44,14 +44,14 @@ typedef struct ctl_command {
     const char *arguments;
     size_t args_min;
     size_t args_max;
-    uint32_t flags; // those it knows beside the ones every command knows
+    uint64_t flags; // those it knows beside the ones every command knows
     const char *summary;
     const char *examples;
     int (*run)(ctl_run *run); // gives the exit code
 } ctl_command;
 
 typedef struct ctl_options {
-    uint32_t given; // bit per flag
+    uint64_t given; // bit per flag
     ctl_format format;
     ctl_color color;
     int64_t timeout_ms;

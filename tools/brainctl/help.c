@@ -16,7 +16,7 @@ command_line(rt_text *out, const ctl_command *command, int width)
 }
 
 static void
-flag_lines(rt_text *out, uint32_t bits)
+flag_lines(rt_text *out, uint64_t bits)
 {
     for (unsigned i = 0; i < CTL_FLAGS; i++) {
         if ((bits >> i & 1) != 0) {
@@ -121,7 +121,7 @@ first_of_noun(size_t i)
 static void
 completion_flags(rt_text *out, const ctl_command *command)
 {
-    uint32_t bits = command->flags | ctl_common_flags();
+    uint64_t bits = command->flags | ctl_common_flags();
     rt_text_printf(out, "    \"%s%s%s\") words=\"", command->noun,
                    command->verb[0] != '\0' ? " " : "", command->verb);
     for (unsigned f = 0, any = 0; f < CTL_FLAGS; f++) {

@@ -26,7 +26,7 @@ ctl_flag_at(ctl_flag flag)
     return &flags[flag];
 }
 
-uint32_t
+uint64_t
 ctl_common_flags(void)
 {
     return CTL_BIT(CTL_FLAG_OUTPUT) | CTL_BIT(CTL_FLAG_SOCKET) | CTL_BIT(CTL_FLAG_TIMEOUT) |
@@ -305,7 +305,7 @@ check_command(const ctl_run *run, ctl_mistake *m)
 {
     const ctl_command *command = run->command;
     const char *space = command->verb[0] != '\0' ? " " : "";
-    uint32_t unknown = run->opt.given & ~(command->flags | ctl_common_flags());
+    uint64_t unknown = run->opt.given & ~(command->flags | ctl_common_flags());
     for (unsigned i = 0; i < CTL_FLAGS; i++) {
         if ((unknown >> i & 1) != 0) {
             return mistake(m, "%s%s%s knows no --%s", command->noun, space, command->verb,

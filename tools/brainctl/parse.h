@@ -22,7 +22,7 @@ typedef struct ctl_mistake {
 // ctl_flag_at is a flag's definition.
 const ctl_flag_def *ctl_flag_at(ctl_flag flag);
 // ctl_common_flags are the bits of the flags that every command knows.
-uint32_t ctl_common_flags(void);
+uint64_t ctl_common_flags(void);
 // ctl_parse reads the arguments after the program's name into run->command, opt and args. A command
 // line that asks for help leaves args as they are; command is NULL when only flags were given, and
 // stays NULL with args[0] set when help on all verbs of a noun is asked for.

@@ -44,6 +44,8 @@ typedef struct daemon {
     rt_thread *agents_thread;
     rt_lock *lock;
     bool stopping;
+    const char *config_file;
+    char work_dir[1024];
 } daemon_state;
 
 static const char usage[] =
@@ -247,6 +249,8 @@ start(daemon_state *d, br_host_entry *hosts)
     br_brain_config config = settings_brain(s, hosts);
     config.describe_config = describe_config;
     config.describe_user = s;
+    config.config_file = d->config_file;
+    config.work_dir = getcwd(d->work_dir, sizeof(d->work_dir));
     if (config.state.gate.quiet_from_min < 0 || config.state.gate.quiet_until_min < 0) {
         return rt_fail(RT_ECONFIG, "gate.quiet_from and gate.quiet_until want hh:mm");
     }
@@ -374,6 +378,7 @@ main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     umask(0077);
+    d->config_file = flags.config_file;
     rt_err err = settings_load(&flags, &d->settings);
     if (err == RT_OK && rt_alloc_refused() > 0) {
         err = rt_fail(RT_ENOMEM, "memory was missing for the configuration");
