@@ -159,7 +159,7 @@ const CRASH = 'cel_eval crashes';
 
 // What brain/expr refuses by its own limits, where CEL has none; and a macro with other arguments,
 // which CEL's parser takes for a function that its checker does not know.
-const LIMIT = /\[B2120\]|not supported yet|wants a name here, and/;
+const LIMIT = /\[B2120\]|not supported yet|wants a name here, and|has\(\) w/;
 const LIMITS = new Set(['too many steps', 'memory limit reached', 'nested too deeply']);
 
 function outcome(answer) {
