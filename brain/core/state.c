@@ -80,7 +80,7 @@ restore_playbooks(br_state *state, rt_diag *diag)
             files[count++] = (br_playbook_file){name, rt_str_of_bytes(value)};
         }
     }
-    rt_err err = br_playbooks_compile(state->config.pack, files, count,
+    rt_err err = br_playbooks_restore(state->config.pack, files, count,
                                       state->meta.playbooks_version, diag, &state->playbooks);
     rt_free(files);
     return err;
@@ -474,7 +474,7 @@ br_state_decode_playbooks(const br_pack *pack, rt_bytes payload, rt_diag *diag,
     uint32_t count;
     rt_err err = decode_files(&mp, &version, files, &count);
     if (err == RT_OK) {
-        err = br_playbooks_compile(pack, files, count, version, diag, ret_set);
+        err = br_playbooks_restore(pack, files, count, version, diag, ret_set);
     }
     rt_free(files);
     return err;

@@ -105,6 +105,10 @@ help_for_pair(const br__compiler *c, const br__node *a, const br__node *b, char 
         return "convert one side: string(...), int(...) or double(...)";
     }
     if (whole->type == BR__TY_INT && other->type == BR__TY_DURATION) {
+        rt_str path = whole->code == BR__LOAD ? whole->path : RT_STR("");
+        if (path.len > 3 && memcmp(path.ptr + path.len - 3, "_ms", 3) == 0) {
+            return "it counts milliseconds: write a number, 30m is 1800000";
+        }
         return "write a duration, such as duration(\"30m\")";
     }
     return NULL;
@@ -549,6 +553,7 @@ static void
 take_variable(br__compiler *c, br__node *node, const br_expr_var *var)
 {
     node->slot = var->slot;
+    node->field = node->rest.len == 0 ? var->field : NULL;
     node->type = (br__type)var->kind;
     node->is_raw = var->type.len > 0;
     if (node->is_raw && !br__type_parse(c, var->type, &node->type)) {

@@ -131,6 +131,9 @@ br__compile_as(rt_str source, const rt_node *where, const br_expr_env *env, rt_k
     if (is_sound && mode.folds) {
         br__fold(&c);
     }
+    if (is_sound && env->reasons != BR_REASONS_OFF) {
+        br__reason(&c, want);
+    }
     is_sound = is_sound && br__emit(&c, expr) && !c.is_failed;
     rt_arena_free(c.arena);
     if (!is_sound) {

@@ -14,6 +14,7 @@
 
 #include "runtime/base/arena.h"
 #include "runtime/base/text.h"
+#include "runtime/wire/catalog.h"
 #include "runtime/wire/diag.h"
 #include "runtime/wire/value.h"
 #include "runtime/wire/yaml.h"
@@ -36,7 +37,15 @@ typedef struct br_expr_var {
     // For what rt_kind cannot say, its type in CEL's words, such as "map(string, dyn)"; `kind` is
     // then NONE and br_expr_load gives RT_TEXT of its msgpack. Empty for all others.
     rt_str type;
+    const rt_field *field; // its bounds and closed list of texts, NULL = none are known
 } br_expr_var;
+
+// Whether conditions are looked at for parts that can never or must always be true.
+typedef enum br_expr_reasons {
+    BR_REASONS_OFF,
+    BR_REASONS_WARN, // what can never be true is a warning only: it may be in another setting
+    BR_REASONS_ERROR,
+} br_expr_reasons;
 
 // What a condition may name; asked while compiling only.
 typedef struct br_expr_env {
@@ -46,6 +55,7 @@ typedef struct br_expr_env {
     size_t (*suggest)(void *user, rt_str path, rt_str *ret_names, size_t max);
     void *user;
     rt_str container; // names are looked for in this namespace first; mostly empty
+    br_expr_reasons reasons;
 } br_expr_env;
 
 // br_expr_load gives the value of a slot while evaluating; NONE when it is absent. Where the
@@ -95,7 +105,8 @@ typedef struct br_expr br_expr;
 //   want      kind the result must have, RT_KIND_NONE for any
 //   ret_expr  gives; free with br_expr_free
 //   errors    RT_ECONFIG with findings in `diag`: B2101 syntax · B2104 types · B2107 unknown name ·
-//             B2110 not supported yet · B2120 limit (B2130 is a warning: unguarded absent field)
+//             B2110 not supported yet · B2120 limit · B2131 B2133 B2134 never true (B2130 is a
+//             warning: unguarded absent field; so are B2132 B2135 always true, B2136 units)
 rt_err br_expr_compile(rt_str source, const rt_node *where, const br_expr_env *env, rt_kind want,
                        rt_diag *diag, br_expr **ret_expr) RT_MUST_USE;
 

@@ -16,6 +16,12 @@
 #define BR__UNSUPPORTED "B2110"
 #define BR__LIMIT "B2120"
 #define BR__ABSENT "B2130"
+#define BR__NEVER "B2131"
+#define BR__ALWAYS "B2132"
+#define BR__NO_VALUE "B2133"
+#define BR__OUTSIDE "B2134"
+#define BR__INSIDE "B2135"
+#define BR__UNIT "B2136"
 
 #define BR__NODES_MAX 1024
 #define BR__NAMES_MAX 160 // of functions and macros
@@ -244,6 +250,7 @@ typedef struct br__node {
     br__span outer; // with parentheses
     br__type type;
     uint32_t slot;
+    const rt_field *field; // LOAD: what is known of its values, or NULL
     rt_str path;     // LOAD and HAS; SELECT and TEST: the field
     rt_str rest;     // LOAD and HAS: fields behind what names a variable, such as "a.b"
     rt_str vars[2];  // of a macro
@@ -398,6 +405,9 @@ bool br__check(br__compiler *c, rt_kind want, bool keeps_result);
 
 // br__fold replaces what has a constant value by that value.
 void br__fold(br__compiler *c);
+
+// br__reason reports, in a folded condition, what can never be true and what always is.
+void br__reason(br__compiler *c, rt_kind want);
 
 // br__emit makes the program; false when it reported an error.
 //   ret_expr  filled except for magic

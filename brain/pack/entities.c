@@ -179,6 +179,68 @@ br__plan_entities(br_pack *pack, const br_document *document, rt_diag *diag)
     }
 }
 
+static void
+add_value(rt_field *field, rt_str *values, rt_str value)
+{
+    for (uint32_t i = 0; i < field->value_count; i++) {
+        if (rt_str_equal(values[i], value)) {
+            return;
+        }
+    }
+    if (field->value_count < RT_FIELD_VALUES_MAX) {
+        values[field->value_count] = value;
+    }
+    field->value_count++; // beyond the bound: counted, so that the list is known to be open
+}
+
+// The texts that one event type can give an attribute; false when it is any text.
+static bool
+add_values(const rt_event_type *type, const br_touch *touch, uint32_t a, rt_field *into,
+           rt_str *values)
+{
+    const rt_field *from = touch->from_slot[a] >= 0 ? &type->fields[touch->from_slot[a]] : NULL;
+    if (touch->set[a].kind == RT_KIND_STR) {
+        add_value(into, values, touch->set[a].s);
+    }
+    if (from != NULL && from->values == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; from != NULL && i < from->value_count; i++) {
+        add_value(into, values, from->values[i]);
+    }
+    return true;
+}
+
+static void
+close_attribute(br_pack *pack, const br_entity *entity, uint32_t a)
+{
+    rt_field *field = &pack->entities[entity->index].attributes[a].values;
+    rt_str *values = rt_arena_array(pack->arena, rt_str, RT_FIELD_VALUES_MAX);
+    bool closed = values != NULL && entity->attributes[a].kind == RT_KIND_STR;
+    for (uint16_t t = 0; closed && t < rt_catalog_count(pack->catalog); t++) {
+        const br_plan *plan = &pack->plans[t];
+        for (uint32_t i = 0; closed && i < plan->touch_count; i++) {
+            if (plan->touches[i].entity == entity) {
+                closed = add_values(rt_catalog_at(pack->catalog, t), &plan->touches[i], a, field,
+                                    values);
+            }
+        }
+    }
+    closed = closed && field->value_count > 0 && field->value_count <= RT_FIELD_VALUES_MAX;
+    *field = closed ? (rt_field){.values = values, .value_count = field->value_count}
+                    : (rt_field){0};
+}
+
+void
+br__close_attributes(br_pack *pack)
+{
+    for (uint32_t e = 0; e < pack->entity_count; e++) {
+        for (uint32_t a = 0; a < pack->entities[e].attribute_count; a++) {
+            close_attribute(pack, &pack->entities[e], a);
+        }
+    }
+}
+
 void
 br__plan_subjects(br_pack *pack)
 {

@@ -41,6 +41,8 @@ void br__load_features(br_pack *pack, const br_document *document, rt_diag *diag
 void br__load_actions(br_pack *pack, const br_document *document, rt_diag *diag);
 // br__plan_entities and br__plan_features build the plans of all event types.
 void br__plan_entities(br_pack *pack, const br_document *document, rt_diag *diag);
+// br__close_attributes finds the attributes that can only have certain texts.
+void br__close_attributes(br_pack *pack);
 // br__plan_subjects builds the plans of events that only name an entity as their subject.
 void br__plan_subjects(br_pack *pack);
 void br__plan_features(br_pack *pack, const br_document *document, rt_diag *diag);

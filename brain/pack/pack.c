@@ -159,6 +159,7 @@ br_pack_finish(br_pack *pack, rt_diag *diag)
     for_each_document(pack, "entities", diag, br__load_entities);
     for_each_document(pack, "features", diag, br__load_features);
     for_each_document(pack, "entities", diag, br__plan_entities);
+    br__close_attributes(pack);
     br__plan_subjects(pack);
     for_each_document(pack, "features", diag, br__plan_features);
     for_each_document(pack, "actions", diag, br__load_actions);

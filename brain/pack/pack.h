@@ -26,6 +26,7 @@ typedef struct br_attribute {
     rt_mp_word word; // its name
     rt_kind kind;
     const rt_node *from; // list of the only event types it is taken from, or NULL: any
+    rt_field values;     // the texts that events can give it, when they are a closed list
 } br_attribute;
 
 typedef struct br_entity {

@@ -28,6 +28,8 @@ static const named_slot memory_slots[] = {
     {"idle_ms", RT_KIND_I64},
 };
 
+static const rt_field not_negative = {.kind = RT_KIND_I64, .has_min = true};
+
 // What stands in every context, as it goes over the wire: a fixstr's header, then the text.
 #define WORD(header, string)                                                                       \
     {                                                                                              \
@@ -50,7 +52,9 @@ resolve_named(const named_slot *slots, size_t count, uint32_t from, rt_str name,
 {
     for (uint32_t i = 0; i < count; i++) {
         if (rt_str_is(name, slots[i].name)) {
-            *ret_var = (br_expr_var){.slot = slot_of(from, 0, i), .kind = slots[i].kind};
+            *ret_var = (br_expr_var){.slot = slot_of(from, 0, i),
+                                     .kind = slots[i].kind,
+                                     .field = from == FROM_MEMORY ? &not_negative : NULL};
             return true;
         }
     }
@@ -72,7 +76,8 @@ resolve_entity(const br_plan *plan, rt_str head, rt_str tail, br_expr_var *ret_v
         int attribute = br__entity_attribute(entity, tail);
         if (attribute >= 0) {
             *ret_var = (br_expr_var){.slot = slot_of(FROM_ENTITY, t, (uint32_t)attribute),
-                                     .kind = entity->attributes[attribute].kind};
+                                     .kind = entity->attributes[attribute].kind,
+                                     .field = &entity->attributes[attribute].values};
             return true;
         }
     }
@@ -131,7 +136,8 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
         int slot = rt_event_type_slot(env->type, tail);
         if (slot >= 0) {
             *ret_var = (br_expr_var){.slot = slot_of(FROM_DATA, 0, (uint32_t)slot),
-                                     .kind = env->type->fields[slot].kind};
+                                     .kind = env->type->fields[slot].kind,
+                                     .field = &env->type->fields[slot]};
         }
         return slot >= 0;
     }

@@ -15,7 +15,9 @@ typedef struct br_argument {
 
 typedef struct br_step {
     const br_action *action;
+    rt_mark mark; // of the action's name in the file
     br_template *target;
+    rt_str target_text;
     double value;
     int64_t cost_cop;
     br_argument args[BR_ACTION_ARGS_MAX];
@@ -150,6 +152,7 @@ struct br_playbooks {
     rt_map *by_id;
     bool full; // the arena's limit was reached
     bool is_bounded; // any of its playbooks is
+    bool is_restored; // was live before, under the checks of then
 };
 
 typedef struct br_loading {
@@ -160,6 +163,11 @@ typedef struct br_loading {
 
 // br__playbook_load compiles one parsed document into the set.
 void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag);
+// br__check_traps warns of texts that YAML reads otherwise than they look.
+void br__check_traps(const rt_node *root, rt_diag *diag);
+// br__check_sense looks at the set as a whole: playbooks that claim the same thing with the same
+// weight, actions that raise an event which leads back to them.
+void br__check_sense(const br_playbooks *set, rt_diag *diag);
 // br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
 void br__rule_free(br_rule *rule);
 // br__load_limits reads the blocks canary, budget, calendar and approve; br__load_rule_limits
@@ -173,6 +181,9 @@ void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *p
 // br__load_expr compiles an expression; NULL for no node, or with findings.
 br_expr *br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env,
                        rt_kind want);
+// br__load_env is the environment of expressions; in it what makes no sense is an error, a warning
+// where that is asked for or the set was live before.
+br_expr_env br__load_env(const br_loading *l, br_env *env, br_expr_reasons reasons);
 // br__load_steps compiles a list of actions.
 void br__load_steps(const br_loading *l, br_steps *steps, const rt_node *list,
                     const br_expr_env *env);

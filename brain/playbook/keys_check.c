@@ -277,23 +277,55 @@ report_missing(const walk *w, const br_block *block, const br_key *row, const rt
                 "`%s` is missing", row->name);
 }
 
+// A key of the block above, or of the file, most likely stands in a wrong column.
+static const br_block *
+owner_of(const walk *w, const br_block *block, rt_str key)
+{
+    for (size_t i = w->depth; i > 0; i--) {
+        const br_block *above = w->levels[i - 1].block;
+        if (above != block && br_key_find(above, key) != NULL) {
+            return above;
+        }
+    }
+    return NULL;
+}
+
+static void
+report_unknown(const walk *w, const br_block *block, const rt_node *node, const rt_str *names,
+               size_t count)
+{
+    const br_block *owner = owner_of(w, block, node->key);
+    char buf[HELP_BYTES];
+    const char *help = rt_diag_did_you_mean(node->key, names, count, buf, sizeof(buf));
+    if (owner != NULL) {
+        (void)snprintf(buf, sizeof(buf), "it is a key of %s: begin it in the column of that block",
+                       owner->name);
+        help = buf;
+    }
+    rt_diag_add(w->diag, RT_SEVERITY_ERROR, block->unknown, node->key_mark, help,
+                "unknown key '%.*s'", RT_STR_ARG(node->key));
+}
+
 static void
 check_keys(const walk *w, const br_block *block, const rt_node *map)
 {
-    const char *allowed[KEYS_MAX + 1];
+    rt_str allowed[KEYS_MAX];
     size_t count = 0;
     for (const br_key *row = block->keys; row->name != NULL; row++) {
         const rt_node *node = rt_node_get(map, row->name);
         bool is_empty_list =
             node != NULL && node->kind == RT_NODE_LIST && node->child_count == 0 && row->min >= 1;
         RT_ASSERT(count < KEYS_MAX);
-        allowed[count++] = row->name;
+        allowed[count++] = rt_str_of(row->name);
         if (row->required && (node == NULL || is_empty_list)) {
             report_missing(w, block, row, map);
         }
     }
-    allowed[count] = NULL;
-    (void)rt_node_only(map, allowed, block->unknown, w->diag); // findings are in diag
+    for (const rt_node *node = map->child; node != NULL; node = node->next) {
+        if (br_key_find(block, node->key) == NULL) {
+            report_unknown(w, block, node, allowed, count);
+        }
+    }
 }
 
 static void

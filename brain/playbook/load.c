@@ -12,6 +12,8 @@
 #include "runtime/base/alloc.h"
 #include "runtime/base/hash.h"
 
+#define IRREVERSIBLE 3 // class of an action in the pack
+
 void
 br__load_missing(const br_loading *l, const rt_node *node, const char *key, const char *help)
 {
@@ -171,12 +173,14 @@ load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_ex
     }
     br_step *step = &steps->steps[steps->count++];
     step->action = action;
+    step->mark = at->mark;
     step->value = br_key_f64(&br_block_action, node, "value");
     step->cost_cop = br_key_i64(&br_block_action, node, "cost_cop");
     const rt_node *target = br_key_node(node, "target");
     if (target != NULL) {
         // findings are in diag
         RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
+        step->target_text = target->text;
         check_target(l, action, target);
     }
     load_args(l, step, node, env);
@@ -199,6 +203,14 @@ br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env, 
         RT_IGNORE(br_expr_compile(node->text, node, env, want, l->diag, &expr));
     }
     return expr;
+}
+
+br_expr_env
+br__load_env(const br_loading *l, br_env *env, br_expr_reasons reasons)
+{
+    br_expr_env names = br_env_expr(env);
+    names.reasons = l->set->is_restored ? BR_REASONS_WARN : reasons;
+    return names;
 }
 
 static void
@@ -239,8 +251,10 @@ load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
         l->set->full = true;
         return;
     }
+    // What cannot be for one of several event types may be for another.
+    bool is_only = br_key_list(root, "events")->child_count == 1;
     br_env env = {l->set->pack, type, br_pack_plan(l->set->pack, type)};
-    br_expr_env names = br_env_expr(&env);
+    br_expr_env names = br__load_env(l, &env, is_only ? BR_REASONS_ERROR : BR_REASONS_WARN);
     rule->playbook = l->playbook;
     rule->element = -1;
     rule->when = br__load_expr(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
@@ -367,7 +381,7 @@ load_verify(const br_loading *l, const rt_node *root)
         br__load_missing(l, root, "escalate", "approve.on_timeout: escalate asks for it");
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
-    br_expr_env names = br_env_expr(&env);
+    br_expr_env names = br__load_env(l, &env, BR_REASONS_ERROR);
     l->playbook->verify_plan = plan;
     if (verify != NULL) {
         l->playbook->verify_ms = br_key_duration_ms(&br_block_verify, verify, "within");
@@ -399,6 +413,33 @@ load_head(const br_loading *l, const rt_node *root)
     }
 }
 
+// What cannot be taken back is looked at afterwards. The pack's class 3 is "irreversible or seen by
+// a customer": what reaches a customer is bounded by quiet hours and budgets too, so there it is a
+// warning.
+static void
+check_verified(const br_loading *l, const rt_node *root)
+{
+    const rt_node *steps = br_key_list(root, "do");
+    if (l->playbook->info.mode != BR_MODE_LIVE || rt_node_get(root, "verify") != NULL) {
+        return;
+    }
+    for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
+        const rt_node *name = br_key_node(s, "action");
+        const br_action *action =
+            name != NULL ? br_pack_action(l->set->pack, name->text) : NULL;
+        if (action == NULL || action->risk < IRREVERSIBLE) {
+            continue;
+        }
+        bool warns = action->contact || l->set->is_restored;
+        rt_diag_add(l->diag, warns ? RT_SEVERITY_WARNING : RT_SEVERITY_ERROR,
+                    action->contact ? "B2061" : "B2060", name->mark,
+                    "for example verify: {within: 24h, expect: order.status == \"delivered\"}",
+                    "'%.*s' cannot be taken back and nothing verifies it",
+                    RT_STR_ARG(action->name));
+        return;
+    }
+}
+
 void
 br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag)
 {
@@ -424,4 +465,5 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
         load_events(&l, root);
     }
     load_verify(&l, root);
+    check_verified(&l, root);
 }

@@ -55,7 +55,10 @@ suggest(void *user, rt_str path, rt_str *ret_names, size_t max)
 br_expr_env
 br__captured_env(br_captured_names *names)
 {
-    return (br_expr_env){.resolve = resolve, .suggest = suggest, .user = names};
+    return (br_expr_env){.resolve = resolve,
+                         .suggest = suggest,
+                         .user = names,
+                         .reasons = names->inner.reasons};
 }
 
 rt_value
@@ -181,7 +184,7 @@ load_part(const br_loading *l, const rt_node *node, const rt_node *key)
     }
     br_element *element = &pattern->elements[rule->element];
     br_env env = {l->set->pack, element->type, br_pack_plan(l->set->pack, element->type)};
-    br_expr_env names = br_env_expr(&env);
+    br_expr_env names = br__load_env(l, &env, BR_REASONS_ERROR);
     const rt_node *own_key = br_key_node(node, "key");
     const rt_node *captures = br_key_map(node, "capture");
     rule->when = br__load_expr(l, br_key_node(node, "when"), &names, RT_KIND_BOOL);
@@ -198,7 +201,7 @@ load_end(const br_loading *l, const rt_node *root, br_rule *rule, const rt_event
          const br_plan *plan)
 {
     br_env env = {l->set->pack, type, plan};
-    br_captured_names captured = {br_env_expr(&env), &l->playbook->pattern};
+    br_captured_names captured = {br__load_env(l, &env, BR_REASONS_ERROR), &l->playbook->pattern};
     br_expr_env names = br__captured_env(&captured);
     const rt_node *pattern = br_key_map(root, "pattern");
     const rt_node *steps = br_key_list(root, "do");

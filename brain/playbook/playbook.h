@@ -80,6 +80,11 @@ typedef struct br_playbooks br_playbooks;
 //   errors    RT_ECONFIG findings in `diag` (codes B20xx, expressions B21xx, remediation B23xx)
 rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
                             uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
+// br_playbooks_restore compiles a set that was live before: what checks of today refuse because it
+// makes no sense (a condition that is never true) was accepted then, and only warns.
+//   errors    as br_playbooks_compile
+rt_err br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t count,
+                            uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
 // br_playbooks_free releases a set; NULL is fine.
 void br_playbooks_free(br_playbooks *set);
 // br_playbooks_version is the number it was compiled with.

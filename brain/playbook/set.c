@@ -132,6 +132,7 @@ load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
     if (err != RT_OK) {
         return rt_fail(err, "no memory to read %s", name);
     }
+    br__check_traps(root, diag);
     rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
     if (rt_str_is(kind, "playbook")) {
         br__playbook_load(set, name, root, diag);
@@ -146,16 +147,9 @@ load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
     return err;
 }
 
-rt_err
-br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
-                     uint64_t version, rt_diag *diag, br_playbooks **ret)
+static br_playbooks *
+new_set(const br_pack *pack, size_t count, uint64_t version)
 {
-    size_t before = rt_diag_errors(diag);
-    uint64_t refused = rt_alloc_refused();
-    if (count > BR_PLAYBOOKS_MAX) {
-        return rt_fail(RT_ELIMIT, "a set has at most %d playbooks, not %zu", BR_PLAYBOOKS_MAX,
-                       count);
-    }
     br_playbooks *set = rt_new(br_playbooks);
     set->arena = rt_arena_new(SET_ARENA_MAX);
     set->pack = pack;
@@ -164,37 +158,85 @@ br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t 
     set->files = rt_new_array(br_playbook_file, count + 1);
     set->by_type = rt_new_array(br_rule_list, rt_catalog_count(br_pack_catalog(pack)) + 1);
     set->by_id = rt_map_new();
-    rt_err err = RT_OK;
-    for (size_t i = 0; i < count && err == RT_OK; i++) {
+    return set;
+}
+
+static rt_err
+take_files(br_playbooks *set, const br_playbook_file *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         set->files[i] = (br_playbook_file){rt_arena_str(set->arena, files[i].name),
                                            rt_arena_str(set->arena, files[i].text)};
         set->file_count++;
         if (files[i].text.len > BR_PLAYBOOK_BYTES_MAX) {
-            err = rt_fail(RT_ELIMIT, "%.*s is larger than %d bytes", RT_STR_ARG(files[i].name),
-                          BR_PLAYBOOK_BYTES_MAX);
-        } else if (set->files[i].name.ptr == NULL || set->files[i].text.ptr == NULL) {
-            err = rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);
+            return rt_fail(RT_ELIMIT, "%.*s is larger than %d bytes", RT_STR_ARG(files[i].name),
+                           BR_PLAYBOOK_BYTES_MAX);
+        }
+        if (set->files[i].name.ptr == NULL || set->files[i].text.ptr == NULL) {
+            return rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);
         }
     }
-    sort_files(set->files, err == RT_OK ? count : 0);
+    sort_files(set->files, count);
+    return RT_OK;
+}
+
+static rt_err
+compile(br_playbooks *set, const br_playbook_file *files, size_t count, rt_diag *diag)
+{
+    size_t before = rt_diag_errors(diag);
+    uint64_t refused = rt_alloc_refused();
+    rt_err err = take_files(set, files, count);
     for (size_t i = 0; i < count && err == RT_OK; i++) {
         err = load_file(set, &set->files[i], diag);
     }
+    if (err == RT_OK) {
+        br__check_sense(set, diag);
+    }
+    // Counted before findings that say the same are made one: a list may hold them from before.
+    bool is_sound = rt_diag_errors(diag) == before;
     rt_diag_sort(diag);
     if (rt_alloc_refused() != refused) {
         // Whatever else was found: a part may be missing where nobody looked.
         err = rt_fail(RT_ENOMEM, "no memory for the playbook set");
-    } else if (err == RT_OK && rt_diag_errors(diag) != before) {
+    } else if (err == RT_OK && !is_sound) {
         err = RT_ECONFIG;
     } else if (err == RT_OK && set->full) {
         err = rt_fail(RT_ENOMEM, "the playbook set is larger than %u bytes", SET_ARENA_MAX);
     }
+    return err;
+}
+
+static rt_err
+make_set(const br_pack *pack, const br_playbook_file *files, size_t count, uint64_t version,
+         bool is_restored, rt_diag *diag, br_playbooks **ret)
+{
+    if (count > BR_PLAYBOOKS_MAX) {
+        return rt_fail(RT_ELIMIT, "a set has at most %d playbooks, not %zu", BR_PLAYBOOKS_MAX,
+                       count);
+    }
+    br_playbooks *set = new_set(pack, count, version);
+    set->is_restored = is_restored;
+    rt_err err = compile(set, files, count, diag);
     if (err != RT_OK) {
         br_playbooks_free(set);
         return err;
     }
     *ret = set;
     return RT_OK;
+}
+
+rt_err
+br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
+                     uint64_t version, rt_diag *diag, br_playbooks **ret)
+{
+    return make_set(pack, files, count, version, false, diag, ret);
+}
+
+rt_err
+br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t count,
+                     uint64_t version, rt_diag *diag, br_playbooks **ret)
+{
+    return make_set(pack, files, count, version, true, diag, ret);
 }
 
 uint64_t

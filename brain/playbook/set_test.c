@@ -215,6 +215,154 @@ test_set_expression_is_checked_for_every_event_type(void **state)
     check_bad(&bad);
 }
 
+// Each is fine but for one warning.
+static void
+check_warns(const bad_text *w, const char *before)
+{
+    rt_diag *diag = rt_diag_new();
+    const br_playbook_file files[] = {{RT_STR("x.yaml"), rt_str_of(w->text)},
+                                      {RT_STR("a.yaml"), rt_str_of(before)}};
+    br_playbooks *set = NULL;
+
+    if (compile(files, before[0] != '\0' ? 2 : 1, diag, &set) != RT_OK) {
+        drive_report(diag);
+    }
+    if (w->code[0] != '\0') {
+        pack_kit_finds(diag, w->place, w->code);
+    }
+    CHECK_INT(rt_diag_warnings(diag), w->code[0] != '\0' ? 1 : 0);
+    br_playbooks_free(set);
+    rt_diag_free(diag);
+}
+
+static void
+check_all_warn(const bad_text *list, size_t count, const char *before)
+{
+    for (size_t i = 0; i < count; i++) {
+        check_warns(&list[i], before);
+    }
+}
+
+static void
+test_set_texts_that_yaml_reads_otherwise_are_pointed_at(void **state)
+{
+    static const bad_text list[] = {
+        {HEAD DO "doc: Order #5 is late\n", "8:6", "B2064"},
+        {HEAD DO "when: data.risk > 0.5 # && data.value > 1.0\n", "8:7", "B2064"},
+        {HEAD DO "doc: Order # 5 is late\n", "", ""},
+        {HEAD DO "doc: \"Order #5 is late\"\n", "", ""},
+        {HEAD DO "doc: Order#5 is late\n", "", ""},
+        {HEAD DO "owner: no\n", "8:8", "B2065"},
+        {HEAD DO "owner: \"no\"\n", "", ""},
+        {HEAD DO "tags: [a, On]\n", "8:11", "B2065"},
+        {HEAD DO "mode: off\n", "", ""},
+    };
+
+    (void)state;
+    check_all_warn(list, RT_COUNT(list), "");
+}
+
+static void
+test_set_what_cannot_be_taken_back_wants_a_verification(void **state)
+{
+#define NOTIFY "do:\n  - {action: notify_customer, target: \"customer/1\", args: {text: a}}\n"
+    static const bad_text list[] = {
+        {HEAD NOTIFY, "5:14", "B2061"},
+        {HEAD NOTIFY VERIFY, "", ""},
+        {HEAD NOTIFY "mode: shadow\n", "", ""},
+    };
+
+    (void)state;
+    check_all_warn(list, RT_COUNT(list), "");
+}
+
+static void
+test_set_irreversible_action_without_verification_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "kind: catalog\nevents:\n  a.b:\n    doc: x\n",
+        "kind: actions\nactions:\n  burn:\n    doc: x\n    class: 3\n    executor: log\n"};
+    br_pack *own = pack_kit_of(texts, 2);
+    rt_diag *diag = rt_diag_new();
+    br_playbook_file file = {RT_STR("x.yaml"), RT_STR("kind: playbook\nid: p\nevents: [a.b]\n"
+                                                      "do:\n  - {action: burn, target: x}\n")};
+    br_playbooks *set = NULL;
+
+    (void)state;
+    CHECK_ERR(br_playbooks_compile(own, &file, 1, 1, diag, &set), RT_ECONFIG);
+    pack_kit_finds(diag, "5:14", "B2060");
+    rt_diag_free(diag);
+    br_pack_free(own);
+}
+
+static void
+test_set_playbooks_of_equal_weight_with_one_claim_are_named(void **state)
+{
+#define PAUSE(args) "do:\n  - {action: pause_carrier, target: \"carrier/${data.city}\"" args "}\n"
+#define OTHER "kind: playbook\nid: q\nevents: [delay.detected]\n"
+    static const bad_text list[] = {
+        {HEAD PAUSE(""), "5:14", "B2062"},
+        {HEAD PAUSE("") "priority: 100\nconfidence: 0.5\n", "5:14", "B2062"},
+        {HEAD PAUSE("") "priority: 51\n", "", ""},
+        {HEAD PAUSE(", value: 0.1"), "", ""},
+        {HEAD PAUSE("") "mode: shadow\n", "", ""},
+        {HEAD DO, "", ""},
+        {"kind: playbook\nid: p\nevents: [order.shipped]\n" PAUSE(""), "", ""},
+    };
+
+    (void)state;
+    check_all_warn(list, RT_COUNT(list), OTHER PAUSE(""));
+}
+
+static void
+test_set_playbooks_that_set_themselves_off_are_named(void **state)
+{
+#define RESET "do:\n  - {action: reset_model, target: m, args: {model: m}}\n"
+    static const bad_text list[] = {
+        {"kind: playbook\nid: p\nevents: [model.reset]\n" RESET, "5:14", "B2063"},
+        {"kind: playbook\nid: p\nevents: [model.reset]\nmode: shadow\n" RESET, "", ""},
+        {"kind: playbook\nid: p\nevents: [model.trained]\n" RESET, "", ""},
+    };
+    const bad_text alone = list[2];
+
+    (void)state;
+    check_all_warn(list, RT_COUNT(list), "");
+    // One that only hears what the other emits closes no circle.
+    check_warns(&alone, "kind: playbook\nid: q\nevents: [model.reset]\n" DO);
+}
+
+static void
+test_set_keys_of_another_block_are_sent_back_to_it(void **state)
+{
+    rt_diag *diag = rt_diag_new();
+    br_playbook_file file = {RT_STR("x.yaml"), RT_STR(HEAD DO "    priority: 70\n")};
+    br_playbooks *set = NULL;
+    rt_text out;
+
+    (void)state;
+    rt_text_init(&out, 4096);
+    CHECK_ERR(compile(&file, 1, diag, &set), RT_ECONFIG);
+    rt_diag_render(diag, &out);
+    assert_non_null(strstr(out.ptr, "it is a key of playbook"));
+    rt_text_fini(&out);
+    rt_diag_free(diag);
+}
+
+static void
+test_set_that_was_live_is_restored_with_what_is_refused_now(void **state)
+{
+    rt_diag *diag = rt_diag_new();
+    const br_playbook_file file = {RT_STR("x.yaml"), RT_STR(HEAD DO "when: 1 > 2\n")};
+    br_playbooks *set = NULL;
+
+    (void)state;
+    CHECK_ERR(compile(&file, 1, diag, &set), RT_ECONFIG);
+    CHECK_OK(br_playbooks_restore(pack, &file, 1, 12, diag, &set));
+    CHECK_INT(br_playbooks_count(set), 1);
+    br_playbooks_free(set);
+    rt_diag_free(diag);
+}
+
 static void
 test_set_same_id_twice_is_refused(void **state)
 {
@@ -408,6 +556,13 @@ main(void)
         cmocka_unit_test(test_set_bad_events_and_ids_are_named),
         cmocka_unit_test(test_set_bad_expressions_are_named_in_their_place),
         cmocka_unit_test(test_set_expression_is_checked_for_every_event_type),
+        cmocka_unit_test(test_set_texts_that_yaml_reads_otherwise_are_pointed_at),
+        cmocka_unit_test(test_set_what_cannot_be_taken_back_wants_a_verification),
+        cmocka_unit_test(test_set_irreversible_action_without_verification_is_refused),
+        cmocka_unit_test(test_set_playbooks_of_equal_weight_with_one_claim_are_named),
+        cmocka_unit_test(test_set_playbooks_that_set_themselves_off_are_named),
+        cmocka_unit_test(test_set_keys_of_another_block_are_sent_back_to_it),
+        cmocka_unit_test(test_set_that_was_live_is_restored_with_what_is_refused_now),
         cmocka_unit_test(test_set_same_id_twice_is_refused),
         cmocka_unit_test(test_set_remediation_with_unknown_action_is_refused),
         cmocka_unit_test(test_set_too_large_is_refused),

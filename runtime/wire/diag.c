@@ -250,6 +250,43 @@ stands_before(const rt_diag *diag, const finding *a, const finding *b)
     return a->mark.column < b->mark.column;
 }
 
+static bool
+says_the_same(const rt_diag *diag, const finding *a, const finding *b)
+{
+    return a->severity == b->severity && a->mark.line == b->mark.line &&
+           a->mark.column == b->mark.column && strcmp(a->code, b->code) == 0 &&
+           strcmp(a->message, b->message) == 0 && rank_of(diag, a) == rank_of(diag, b);
+}
+
+static void
+drop_repeated(rt_diag *diag)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < diag->count; i++) {
+        const finding *f = &diag->findings[i];
+        bool is_repeated = false;
+
+        // Equal ones stand among those of the same place, which are neighbours.
+        for (size_t k = kept; k > 0 && !is_repeated; k--) {
+            const finding *before = &diag->findings[k - 1];
+
+            if (before->mark.line != f->mark.line || before->mark.column != f->mark.column) {
+                break;
+            }
+            is_repeated = says_the_same(diag, before, f);
+        }
+        if (!is_repeated) {
+            diag->findings[kept++] = *f;
+        } else if (f->severity == RT_SEVERITY_ERROR) {
+            diag->errors--;
+        } else {
+            diag->warnings--;
+        }
+    }
+    diag->count = kept;
+}
+
 void
 rt_diag_sort(rt_diag *diag)
 {
@@ -263,6 +300,7 @@ rt_diag_sort(rt_diag *diag)
         }
         diag->findings[at] = f;
     }
+    drop_repeated(diag);
 }
 
 size_t

@@ -40,7 +40,8 @@ void rt_diag_add(rt_diag *diag, rt_severity severity, const char *code, rt_mark 
 // rt_diag_errors and rt_diag_warnings count findings.
 size_t rt_diag_errors(const rt_diag *diag);
 size_t rt_diag_warnings(const rt_diag *diag);
-// rt_diag_sort orders the findings by file, in the order in which the files came, and by place.
+// rt_diag_sort orders the findings by file, in the order in which the files came, and by place, and
+// keeps one of those that say the same of the same place.
 void rt_diag_sort(rt_diag *diag);
 // rt_diag_count and rt_diag_at list the findings kept, for writers of other forms; what is viewed
 // lives as long as `diag` is not added to.

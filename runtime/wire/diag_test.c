@@ -213,7 +213,9 @@ test_diag_sort_orders_by_file_and_place(void **state)
     rt_diag_add(diag, RT_SEVERITY_ERROR, "B4", (rt_mark){1, 1, 0}, NULL, "fourth");
     rt_diag_source(diag, "b.yaml", RT_STR("x\n")); // read once more
     rt_diag_add(diag, RT_SEVERITY_ERROR, "B5", (rt_mark){2, 1, 0}, NULL, "third");
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B5", (rt_mark){2, 1, 0}, NULL, "third"); // once more
     rt_diag_sort(diag);
+    CHECK_INT(rt_diag_errors(diag), 4);
     rt_diag_render_gcc(diag, &out);
     CHECK_STR(rt_text_view(&out), "<input>: error: no file [B1]\n"
                                   "b.yaml:1:5: warning: first [B3]\n"

@@ -379,6 +379,9 @@ help_for(const char *problem)
     } known[] = {
         {"mapping values are not allowed in this context",
          "a text with ': ' needs quotes or a block: 'when: |' and the text on the next line"},
+        {"did not find expected comment or line break",
+         "a text that begins with ! or > needs quotes or a block: 'when: |' and the text on the "
+         "next line"},
         {"found character that cannot start any token",
          "indent with spaces, not tabs; put texts that begin with @, ` or % in quotes"},
         {"could not find expected ':'", "every line of a map needs 'key: value'"},

@@ -1,0 +1,230 @@
+// Design notes.
+// What no single file shows. Only playbooks that are live take part: what one in shadow proposes
+// conflicts with nothing.
+// Claims: two playbooks that hear one event type, ask for actions of one exclusive group about one
+// target and weigh the same are decided by the last tie-break, which no operator means. Their
+// conditions may exclude each other, so it is a warning.
+// Loops: an edge leads from a playbook whose action emits an event type to every playbook that
+// hears it. A playbook from which a path leads back to itself can set itself off without end; at
+// run time the causal depth stops it (RT_EVENT_DEPTH_MAX).
+#include "brain/playbook/internal.h"
+#include "runtime/base/alloc.h"
+
+#define TEXT_BYTES 300
+#define WAY_MAX 16 // of a longer way the end is shown
+
+static void
+begin_file(const br_playbooks *set, const br_playbook *playbook, rt_diag *diag)
+{
+    for (size_t i = 0; i < set->file_count; i++) {
+        if (rt_str_equal(set->files[i].name, playbook->info.file)) {
+            rt_diag_source(diag, set->files[i].name.ptr, set->files[i].text);
+        }
+    }
+}
+
+static void
+report_claim(const br_playbooks *set, const br_rule *rule, const br_step *step,
+             const br_rule *other, const br_step *its, rt_diag *diag)
+{
+    const br_playbook_info *info = &other->playbook->info;
+    begin_file(set, rule->playbook, diag);
+    rt_diag_add(diag, RT_SEVERITY_WARNING, "B2062", step->mark,
+                "give one of them another priority, or conditions that exclude each other",
+                "'%.*s' (%.*s:%u) claims %.*s on the same event with the same weight",
+                RT_STR_ARG(info->id), RT_STR_ARG(info->file), its->mark.line,
+                RT_STR_ARG(step->action->group));
+}
+
+static void
+compare_steps(const br_playbooks *set, const br_rule *rule, const br_rule *other, rt_diag *diag)
+{
+    for (uint32_t i = 0; i < rule->steps.count; i++) {
+        const br_step *step = &rule->steps.steps[i];
+        for (uint32_t k = 0; k < other->steps.count; k++) {
+            const br_step *its = &other->steps.steps[k];
+            if (step->action->group.len > 0 &&
+                rt_str_equal(step->action->group, its->action->group) &&
+                rt_str_equal(step->target_text, its->target_text) && step->value == its->value &&
+                step->cost_cop == its->cost_cop) {
+                report_claim(set, rule, step, other, its, diag);
+                return;
+            }
+        }
+    }
+}
+
+static bool
+weigh_the_same(const br_playbook *a, const br_playbook *b)
+{
+    double mine = (double)a->priority * a->confidence;
+    double its = (double)b->priority * b->confidence;
+    return mine == its && a != b && a->info.mode == BR_MODE_LIVE && b->info.mode == BR_MODE_LIVE;
+}
+
+static void
+check_claims(const br_playbooks *set, const br_rule_list *list, rt_diag *diag)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            if (weigh_the_same(list->rules[i]->playbook, list->rules[k]->playbook)) {
+                compare_steps(set, list->rules[i], list->rules[k], diag);
+            }
+        }
+    }
+}
+
+// A step that raises an event; those of one playbook are chained.
+typedef struct emission {
+    const br_step *step;
+    const rt_event_type *type;
+    size_t next; // 1 + index, 0 = the last
+} emission;
+
+// The search for a way back: which playbooks were reached, and from which. The hearers of a type
+// are looked at once.
+typedef struct search {
+    const br_playbooks *set;
+    emission *emissions;
+    size_t emission_count;
+    size_t *first; // by playbook: 1 + index of its first emission
+    size_t *from;  // by playbook; 1 + index of the one before it, 0 = not reached
+    bool *heard;   // by event type
+    size_t *queue; // playbooks to look at
+    size_t begin;
+    size_t end;
+} search;
+
+static const rt_event_type *
+emitted_by(const br_playbooks *set, const br_step *step)
+{
+    return step->action->executor == BR_EXECUTE_EMIT
+               ? rt_catalog_find(br_pack_catalog(set->pack), step->action->emits)
+               : NULL;
+}
+
+static void
+add_emissions(search *s, const br_rule *rule)
+{
+    size_t playbook = (size_t)(rule->playbook - s->set->playbooks);
+    for (uint32_t i = 0; i < rule->steps.count; i++) {
+        const rt_event_type *type = emitted_by(s->set, &rule->steps.steps[i]);
+        if (type != NULL && rule->playbook->info.mode == BR_MODE_LIVE) {
+            s->emissions[s->emission_count] = (emission){&rule->steps.steps[i], type,
+                                                         s->first[playbook]};
+            s->first[playbook] = ++s->emission_count;
+        }
+    }
+}
+
+static void
+reach(search *s, const rt_event_type *type, size_t from)
+{
+    const br_rule_list *list = &s->set->by_type[type->index];
+    for (uint32_t i = 0; i < list->count && !s->heard[type->index]; i++) {
+        size_t to = (size_t)(list->rules[i]->playbook - s->set->playbooks);
+        if (list->rules[i]->playbook->info.mode == BR_MODE_LIVE && s->from[to] == 0) {
+            s->from[to] = from + 1;
+            s->queue[s->end++] = to;
+        }
+    }
+    s->heard[type->index] = true;
+}
+
+static void
+follow(search *s, size_t at)
+{
+    for (size_t e = s->first[at]; e > 0; e = s->emissions[e - 1].next) {
+        reach(s, s->emissions[e - 1].type, at);
+    }
+}
+
+// The way in words: "a → b → a".
+static void
+write_way(const search *s, size_t start, rt_text *out)
+{
+    size_t way[WAY_MAX];
+    size_t count = 0;
+    for (size_t at = start; count < RT_COUNT(way); at = way[count - 1]) {
+        way[count++] = s->from[at] - 1;
+        if (way[count - 1] == start) {
+            break;
+        }
+    }
+    for (size_t i = count; i > 0; i--) {
+        rt_text_printf(out, "%.*s → ", RT_STR_ARG(s->set->playbooks[way[i - 1]].info.id));
+    }
+    rt_text_str(out, s->set->playbooks[start].info.id);
+}
+
+static void
+check_loop(search *s, size_t start, const emission *first, rt_diag *diag)
+{
+    memset(s->from, 0, sizeof(*s->from) * s->set->count);
+    memset(s->heard, 0, sizeof(*s->heard) * rt_catalog_count(br_pack_catalog(s->set->pack)));
+    s->begin = 0;
+    s->end = 0;
+    reach(s, first->type, start);
+    while (s->begin < s->end && s->from[start] == 0) {
+        follow(s, s->queue[s->begin++]);
+    }
+    if (s->from[start] != 0) {
+        rt_text way;
+        rt_text_init(&way, TEXT_BYTES);
+        write_way(s, start, &way);
+        begin_file(s->set, &s->set->playbooks[start], diag);
+        rt_diag_add(diag, RT_SEVERITY_WARNING, "B2063", first->step->mark,
+                    "a condition or a throttle must end it; the causal depth cuts it off",
+                    "emits %.*s and so sets itself off: %.*s", RT_STR_ARG(first->type->name),
+                    RT_STR_ARG(rt_text_view(&way)));
+        rt_text_fini(&way);
+    }
+}
+
+static void
+gather_emissions(search *s)
+{
+    uint16_t types = rt_catalog_count(br_pack_catalog(s->set->pack));
+    size_t steps = 0;
+    for (uint16_t t = 0; t < types; t++) {
+        for (uint32_t i = 0; i < s->set->by_type[t].count; i++) {
+            steps += s->set->by_type[t].rules[i]->steps.count;
+        }
+    }
+    s->emissions = rt_new_array(emission, steps + 1);
+    for (uint16_t t = 0; t < types; t++) {
+        for (uint32_t i = 0; i < s->set->by_type[t].count; i++) {
+            add_emissions(s, s->set->by_type[t].rules[i]);
+        }
+    }
+}
+
+static void
+check_loops(const br_playbooks *set, rt_diag *diag)
+{
+    search s = {.set = set,
+                .first = rt_new_array(size_t, set->count + 1),
+                .from = rt_new_array(size_t, set->count + 1),
+                .heard = rt_new_array(bool, rt_catalog_count(br_pack_catalog(set->pack)) + 1),
+                .queue = rt_new_array(size_t, set->count + 1)};
+    gather_emissions(&s);
+    for (size_t p = 0; p < set->count; p++) {
+        for (size_t e = s.first[p]; e > 0; e = s.emissions[e - 1].next) {
+            check_loop(&s, p, &s.emissions[e - 1], diag);
+        }
+    }
+    rt_free(s.emissions);
+    rt_free(s.first);
+    rt_free(s.from);
+    rt_free(s.heard);
+    rt_free(s.queue);
+}
+
+void
+br__check_sense(const br_playbooks *set, rt_diag *diag)
+{
+    for (uint16_t t = 0; t < rt_catalog_count(br_pack_catalog(set->pack)); t++) {
+        check_claims(set, &set->by_type[t], diag);
+    }
+    check_loops(set, diag);
+}
