@@ -36,8 +36,9 @@ report_claim(const br_playbooks *set, const br_rule *rule, const br_step *step,
                 RT_STR_ARG(step->action->group));
 }
 
-static void
-compare_steps(const br_playbooks *set, const br_rule *rule, const br_rule *other, rt_diag *diag)
+// Whether a step of the rule claims what one of the other does; it is reported once.
+static bool
+share_claim(const br_playbooks *set, const br_rule *rule, const br_rule *other, rt_diag *diag)
 {
     for (uint32_t i = 0; i < rule->steps.count; i++) {
         const br_step *step = &rule->steps.steps[i];
@@ -48,10 +49,11 @@ compare_steps(const br_playbooks *set, const br_rule *rule, const br_rule *other
                 rt_str_equal(step->target_text, its->target_text) && step->value == its->value &&
                 step->cost_cop == its->cost_cop) {
                 report_claim(set, rule, step, other, its, diag);
-                return;
+                return true;
             }
         }
     }
+    return false;
 }
 
 static bool
@@ -65,11 +67,11 @@ weigh_the_same(const br_playbook *a, const br_playbook *b)
 static void
 check_claims(const br_playbooks *set, const br_rule_list *list, rt_diag *diag)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
-        for (uint32_t k = 0; k < i; k++) {
-            if (weigh_the_same(list->rules[i]->playbook, list->rules[k]->playbook)) {
-                compare_steps(set, list->rules[i], list->rules[k], diag);
-            }
+    for (uint32_t i = 0; i < list->count && rt_diag_warnings(diag) < RT_DIAG_MAX; i++) {
+        bool found = false; // one rival of each is enough
+        for (uint32_t k = 0; k < i && !found; k++) {
+            found = weigh_the_same(list->rules[i]->playbook, list->rules[k]->playbook) &&
+                    share_claim(set, list->rules[i], list->rules[k], diag);
         }
     }
 }
@@ -208,7 +210,7 @@ check_loops(const br_playbooks *set, rt_diag *diag)
                 .heard = rt_new_array(bool, rt_catalog_count(br_pack_catalog(set->pack)) + 1),
                 .queue = rt_new_array(size_t, set->count + 1)};
     gather_emissions(&s);
-    for (size_t p = 0; p < set->count; p++) {
+    for (size_t p = 0; p < set->count && rt_diag_warnings(diag) < RT_DIAG_MAX; p++) {
         for (size_t e = s.first[p]; e > 0; e = s.emissions[e - 1].next) {
             check_loop(&s, p, &s.emissions[e - 1], diag);
         }
@@ -223,6 +225,9 @@ check_loops(const br_playbooks *set, rt_diag *diag)
 void
 br__check_sense(const br_playbooks *set, rt_diag *diag)
 {
+    if (set->is_restored) {
+        return; // warnings, and nobody reads them then
+    }
     for (uint16_t t = 0; t < rt_catalog_count(br_pack_catalog(set->pack)); t++) {
         check_claims(set, &set->by_type[t], diag);
     }

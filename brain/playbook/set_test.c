@@ -298,7 +298,8 @@ test_set_irreversible_action_without_verification_is_refused(void **state)
 static void
 test_set_playbooks_of_equal_weight_with_one_claim_are_named(void **state)
 {
-#define PAUSE(args) "do:\n  - {action: pause_carrier, target: \"carrier/${data.city}\"" args "}\n"
+#define PAUSE(args)                                                                                \
+    "do:\n  - {action: pause_carrier, target: \"carrier/${data.carrier}\"" args "}\n"
 #define OTHER "kind: playbook\nid: q\nevents: [delay.detected]\n"
     static const bad_text list[] = {
         {HEAD PAUSE(""), "5:14", "B2062"},

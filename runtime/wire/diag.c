@@ -30,6 +30,7 @@ typedef struct source {
 
 typedef struct finding {
     size_t source; // 1 + index, 0 = none
+    size_t rank;   // while sorting: the first source of the same name
     rt_severity severity;
     rt_mark mark;
     char code[CODE_MAX];
@@ -236,13 +237,10 @@ rank_of(const rt_diag *diag, const finding *f)
 }
 
 static bool
-stands_before(const rt_diag *diag, const finding *a, const finding *b)
+stands_before(const finding *a, const finding *b)
 {
-    size_t rank_a = rank_of(diag, a);
-    size_t rank_b = rank_of(diag, b);
-
-    if (rank_a != rank_b) {
-        return rank_a < rank_b;
+    if (a->rank != b->rank) {
+        return a->rank < b->rank;
     }
     if (a->mark.line != b->mark.line) {
         return a->mark.line < b->mark.line;
@@ -251,11 +249,11 @@ stands_before(const rt_diag *diag, const finding *a, const finding *b)
 }
 
 static bool
-says_the_same(const rt_diag *diag, const finding *a, const finding *b)
+says_the_same(const finding *a, const finding *b)
 {
-    return a->severity == b->severity && a->mark.line == b->mark.line &&
+    return a->rank == b->rank && a->severity == b->severity && a->mark.line == b->mark.line &&
            a->mark.column == b->mark.column && strcmp(a->code, b->code) == 0 &&
-           strcmp(a->message, b->message) == 0 && rank_of(diag, a) == rank_of(diag, b);
+           strcmp(a->message, b->message) == 0;
 }
 
 static void
@@ -274,7 +272,7 @@ drop_repeated(rt_diag *diag)
             if (before->mark.line != f->mark.line || before->mark.column != f->mark.column) {
                 break;
             }
-            is_repeated = says_the_same(diag, before, f);
+            is_repeated = says_the_same(before, f);
         }
         if (!is_repeated) {
             diag->findings[kept++] = *f;
@@ -291,11 +289,14 @@ void
 rt_diag_sort(rt_diag *diag)
 {
     RT_CHECK(diag, DIAG_MAGIC);
+    for (size_t i = 0; i < diag->count; i++) {
+        diag->findings[i].rank = rank_of(diag, &diag->findings[i]);
+    }
     for (size_t i = 1; i < diag->count; i++) {
         finding f = diag->findings[i];
         size_t at = i;
 
-        for (; at > 0 && stands_before(diag, &f, &diag->findings[at - 1]); at--) {
+        for (; at > 0 && stands_before(&f, &diag->findings[at - 1]); at--) {
             diag->findings[at] = diag->findings[at - 1];
         }
         diag->findings[at] = f;
