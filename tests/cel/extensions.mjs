@@ -1,7 +1,8 @@
 // What the oracle lacks, written here from the definitions: the extensions math, encoders and
 // optionals, reverse, and what the macros with two variables are rewritten to (generate.mjs).
 //
-// An optional is a map with one key (values.mjs). The functions zz… exist for rewritten macros only.
+// An optional is a map with one key (values.mjs). The functions zz… exist for rewritten macros
+// only.
 import { CelScalar, celFunc, celList, celMap, celMethod, celUint, isCelList, isCelMap, isCelUint,
   listType, mapType } from '@bufbuild/cel';
 import { RE2JS } from '@bufbuild/re2';

@@ -1,13 +1,13 @@
 // Where the oracle is wrong, each with its reason: what it does, and what CEL says.
 //
-// A fault is mended for the values it concerns and no others (`when`), by what the definition says
-// (`is`), so that the case is still compared; the proof prints how often each was. A new one needs a
-// sentence of the definition, or the reference implementation (cel-go), behind it: where both are
-// silent the reason says so.
+// A fault is mended for the values it concerns and no others (`when`), by what the definition
+// says (`is`), so that the case is still compared; the proof prints how often each was. A new
+// one needs a sentence of the definition, or the reference implementation (cel-go), behind it:
+// where both are silent the reason says so.
 import { readFileSync } from 'node:fs';
 
-import { celFunc, celList, celMap, celMethod, isCelList, isCelMap, isCelType, isCelUint, objectType }
-  from '@bufbuild/cel';
+import { celFunc, celList, celMap, celMethod, isCelList, isCelMap, isCelType, isCelUint,
+  objectType } from '@bufbuild/cel';
 import { create } from '@bufbuild/protobuf';
 import { isReflectMessage } from '@bufbuild/protobuf/reflect';
 import { TimestampSchema } from '@bufbuild/protobuf/wkt';
@@ -153,8 +153,8 @@ function partOf(name, ns) {
   }
 }
 
-// The zones that brain/expr has, and the first year for which it has their rules: an earlier instant
-// has no value there, by design.
+// The zones that brain/expr has, and the first year for which it has their rules: an earlier
+// instant has no value there, by design.
 const TABLE = readFileSync(new URL('../../brain/expr/zone.c', import.meta.url), 'utf8');
 const ZONES = new Map([...TABLE.matchAll(/\{"([\w/]+)", -?\d+, \w+, (\d+)\}/g)]
   .map(([, name, year]) => [name, Number(year)]));
@@ -180,17 +180,23 @@ function zoneAhead(zone, ns) {
   const ms = Number(floorDiv(ns, 1000000n));
   const shown = format.formatToParts(ms).find((part) => part.type === 'timeZoneName').value;
   const parts = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(shown);
-  const size = parts[1] === undefined ? 0n : BigInt((Number(parts[2]) * 60 + Number(parts[3])) * 60 +
+  const size = parts[1] === undefined ? 0n
+    : BigInt((Number(parts[2]) * 60 + Number(parts[3])) * 60 +
     Number(parts[4] ?? 0)) * NS;
   const ahead = parts[1] === '-' ? -size : size;
   return partOf('getFullYear', ns + ahead) >= since ? ahead : fail('before the rules of the zone');
 }
 
+const RFC3339 =
+  /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-](\d\d):(\d\d))$/;
+
 function isInstant(text) {
-  const m = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d{1,9})?(Z|[+-](\d\d):(\d\d))$/.exec(text);
+  const m = RFC3339.exec(text);
   const n = m?.map(Number);
-  return m !== null && n[2] >= 1 && n[2] <= 12 && n[3] >= 1 && n[4] < 24 && n[5] < 60 && n[6] < 60 &&
-    n[3] <= (n[2] === 2 && isLeap(n[1]) ? 29 : [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][n[2] - 1]) &&
+  return m !== null && n[2] >= 1 && n[2] <= 12 && n[3] >= 1 && n[4] < 24 && n[5] < 60 &&
+    n[6] < 60 &&
+    n[3] <= (n[2] === 2 && isLeap(n[1]) ? 29 : [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
+      31][n[2] - 1]) &&
     (m[9] === undefined || (n[9] < 24 && n[10] < 60));
 }
 
@@ -248,8 +254,9 @@ function exponentText(x, places) {
     digits = scaled(x, places - power).toString();
   }
   digits = digits.padStart(places + 1, '0');
-  return `${minus(x)}${digits[0]}${places > 0 ? `.${digits.slice(1)}` : ''}e${power < 0 ? '-' : '+'}${
-    String(Math.abs(power)).padStart(2, '0')}`;
+  const fraction = places > 0 ? `.${digits.slice(1)}` : '';
+  const size = String(Math.abs(power)).padStart(2, '0');
+  return `${minus(x)}${digits[0]}${fraction}e${power < 0 ? '-' : '+'}${size}`;
 }
 
 // C's %.{15,16,17}g, the first that reads back.
@@ -384,7 +391,8 @@ export const astFaults = {
   map: 'a double as a key in a map is taken, and the same uint twice',
 };
 
-// --- the faults of functions: `of` is the function, `when` and `is` take the receiver as `this` ---
+// --- the faults of functions: `of` is the function, `when` and `is` take the receiver as `this`
+// ---
 
 const TIME = 'google.protobuf.Timestamp';
 const DURATION = 'google.protobuf.Duration';
@@ -449,8 +457,8 @@ const functionFaults = [
   },
   {
     name: 'replace of nothing, or with a limit below zero',
-    reason: 'strings: below zero there is no limit; nothing is found before every code point and at '
-      + 'the end (cel-go)',
+    reason: 'strings: below zero there is no limit; nothing is found before every code point and '
+      + 'at the end (cel-go)',
     mends: [
       ['string.replace(string,string)', function when(part) { return part === ''; },
         function is(part, by) { return by + points(this).map((c) => c + by).join(''); }],
@@ -559,21 +567,22 @@ const functionFaults = [
     reason: 'it rounds the shortest digits instead of the number, sorts keys by locale, and writes '
       + 'three, six or nine places of a second; cel-go leaves arguments that are left over alone',
     mends: [
-      ['string.format(list)', function when(args) { return holdsOdd(args) || /%\.?\d*[fe]/.test(this) ||
+      ['string.format(list)', function when(args) { return holdsOdd(args) ||
+        /%\.?\d*[fe]/.test(this) ||
         clausesIn(this) < args.size; },
         format],
     ],
   },
   {
     name: 'a bool or a fraction as an index of a list',
-    reason: 'langdef: the index of a list is a whole number; anything else is an error, which || absorbs',
+    reason: 'langdef: the index of a list is a whole number; else it is an error, which || absorbs',
     mends: [['zzindex(dyn,dyn)', (x, index) => isCelList(x) && (typeof index === 'boolean' ||
       (typeof index === 'number' && !Number.isInteger(index))),
       () => fail('no such overload')]],
   },
   {
     name: 'equality of integers beyond 2^53 with doubles is exact, while their order is not',
-    reason: 'conformance, comparisons: such an integer is compared as a double; cel-go does so for == too',
+    reason: 'conformance, comparisons: such an integer is compared as a double, in cel-go also by ==',
     mends: [
       ['_==_(dyn,dyn)', isInexact, areEqual],
       ['_!=_(dyn,dyn)', isInexact, (a, b) => !areEqual(a, b)],
@@ -607,9 +616,10 @@ const functionFaults = [
   },
   {
     name: 'has() of a value that has no fields, or of a field that is null, is false',
-    reason: 'langdef, field selection: has(e.f) is an error unless e is a map or message, and asks a '
-      + 'map for a key',
-    mends: [['zzhas(dyn,string)', (x, field) => !isCelMap(x) || isOptional(x) || x.get(field) === null,
+    reason: 'langdef, field selection: has(e.f) is an error unless e is a map or message, and asks '
+      + 'a map for a key',
+    mends: [['zzhas(dyn,string)', (x, field) => !isCelMap(x) || isOptional(x) ||
+      x.get(field) === null,
       (x, field) => {
         const found = isCelMap(x) ? select(x, field) : fail('no such overload');
         return celMap(new Map(hasValue(found) ? [[field, true]] : []));
@@ -687,7 +697,8 @@ const refusals = [
 ];
 
 // A text of a string or bytes with an escape that CEL has not.
-const ESCAPE = /^(?:[^\\]|\\(?:[abfnrtv?"'`\\]|[xX][0-9a-fA-F]{2}|[0-3][0-7]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*$/;
+const ESCAPE = new RegExp('^(?:[^\\\\]|\\\\(?:[abfnrtv?"\'`\\\\]|[xX][0-9a-fA-F]{2}|[0-3][0-7]{2}'
+  + '|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*$');
 
 function hasBadEscape(token) {
   const match = /^([rRbB]{0,2})(?:"|')/.exec(token);
@@ -711,7 +722,8 @@ const acceptances = [
     name: 'a name that begins with "in" is taken for the operator',
     reason: 'langdef, syntax: a name is as long as it can be',
     when: (text) => {
-      const tokens = text.includes('in') ? tokensOf(text).filter((token) => token.trim() !== '') : [];
+      const tokens = text.includes('in') ? tokensOf(text).filter((token) =>
+        !/^(\s|\/\/)/.test(token)) : [];
       return tokens.some((token, i) => i > 0 && /^in\w/.test(token) &&
         /^[rb]?["']|^[\w)\]}]/i.test(tokens[i - 1]) && tokens[i - 1] !== 'in');
     },
@@ -726,7 +738,7 @@ const differences = [
     when: (text) => /!\s*\(*\s*!|-\s*\(*\s*-/.test(text),
   },
   {
-    name: 'a name in the container, or with a point before it, is not told from a variable of a macro',
+    name: 'a variable of a macro is taken for a name of the container, or for .name',
     reason: 'langdef, name resolution: a variable of a macro comes first, and never for .name',
     when: (text, { container, names }) => (container !== '' && ABSOLUTE.test(text)) ||
       [...text.matchAll(MACRO_VARIABLE)].some(([, name]) => container !== '' ||
@@ -736,7 +748,8 @@ const differences = [
   {
     name: 'it has no optionals: wrong uses of one',
     reason: 'an index or a field of an optional is an optional; here it is looked for in a map',
-    when: (text, { isWrong, isMutant }) => (isWrong || isMutant) && /optional|zz(select|list|opt)/.test(text),
+    when: (text, { isWrong, isMutant }) => (isWrong || isMutant) &&
+      /optional|zz(select|list|opt)/.test(text),
   },
 ];
 
@@ -806,7 +819,8 @@ const call = (name, ...args) => ({ $typeName: 'cel.expr.Expr', id: args[0].id, e
   case: 'callExpr', value: { $typeName: 'cel.expr.Expr.Call', function: name, args } } });
 
 const textOf = (text) => ({ $typeName: 'cel.expr.Expr', id: 0n, exprKind: { case: 'constExpr',
-  value: { $typeName: 'cel.expr.Constant', constantKind: { case: 'stringValue', value: text } } } });
+  value: { $typeName: 'cel.expr.Constant', constantKind: { case: 'stringValue',
+    value: text } } } });
 
 const listOf = (id, elements) => ({ $typeName: 'cel.expr.Expr', id, exprKind: { case: 'listExpr',
   value: { $typeName: 'cel.expr.Expr.CreateList', elements, optionalIndices: [] } } });
@@ -826,7 +840,8 @@ function mendMap(expr, counts) {
     [e.keyKind.value, e.value])))).exprKind;
 }
 
-// A blank between the sign and the digits of the least int: cel-go takes the sign for the literal's.
+// A blank between the sign and the digits of the least int: cel-go takes the sign for the
+// literal's.
 const LEAST = /-\s+(9223372036854775808|0x8000000000000000)(?!\w)/i;
 
 function isLeastInt({ function: name, args }) {

@@ -1,8 +1,8 @@
 // Random expressions: grown from a type, so that most of them mean something, with their variables.
 //
-// A node is {t, p, k}: its type, its text with $0, $1 … for its kids, and those. Where the oracle has
-// no such macro, q writes it for the oracle: q(show, env), where env maps variables of macros to the
-// texts that stand for them.
+// A node is {t, p, k}: its type, its text with $0, $1 … for its kids, and those. Where the
+// oracle has no such macro, q writes it for the oracle: q(show, env), where env maps variables
+// of macros to the texts that stand for them.
 import { RE2JS } from '@bufbuild/re2';
 
 import * as lit from './literals.mjs';
@@ -11,7 +11,8 @@ import { scalar } from './values.mjs';
 // --- types ---
 
 const simple = (k) => ({ k, name: k });
-export const T = Object.fromEntries(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'dyn', 'type']
+export const T = Object.fromEntries(['bool', 'int', 'uint', 'double', 'string', 'bytes', 'dyn',
+  'type']
   .map((k) => [k, simple(k)]));
 T.null = { k: 'null', name: 'null_type' };
 T.time = { k: 'time', name: 'timestamp' };
@@ -26,7 +27,8 @@ const NUMBERS = [T.int, T.uint, T.double];
 const KEYS = [T.string, T.int, T.uint, T.bool];
 
 export const VARIABLES = new Map(Object.entries({
-  b: T.bool, i: T.int, j: T.int, u: T.uint, d: T.double, e: T.double, s: T.string, t: T.string, y: T.bytes,
+  b: T.bool, i: T.int, j: T.int, u: T.uint, d: T.double, e: T.double, s: T.string, t: T.string,
+    y: T.bytes,
   at: T.time, du: T.duration, n: T.null, 'data.k': T.int, 'data.s': T.string, x: T.dyn, x2: T.dyn,
   li: listOf(T.int), ls: listOf(T.string), ld: listOf(T.double), lx: listOf(T.dyn),
   lli: listOf(listOf(T.int)), msi: mapOf(T.string, T.int), mis: mapOf(T.int, T.string),
@@ -52,11 +54,13 @@ export function valueOf(r, type, depth = 0) {
     case 'time': return scalar('time', lit.nsOfTime(r));
     case 'duration': return scalar('duration', lit.nsOfDuration(r));
     case 'list':
-      return scalar('list', Array.from({ length: r.below(4) }, () => valueOf(r, type.of, depth + 1)));
+      return scalar('list', Array.from({ length: r.below(4) }, () => valueOf(r, type.of,
+        depth + 1)));
     case 'map': {
       const pairs = new Map();
       for (let n = r.below(4); n > 0; n--) {
-        const key = type.key === T.string && r.chance(60) ? scalar('string', r.pick(['a', 'b', 'k']))
+        const key = type.key === T.string && r.chance(60) ? scalar('string', r.pick(['a', 'b',
+          'k']))
           : valueOf(r, type.key);
         pairs.set(String(key.content), [key, valueOf(r, type.of, depth + 1)]);
       }
@@ -157,18 +161,22 @@ export class Generator {
       case 'string': return leaf(type, lit.stringText(r, lit.textOf(r)));
       case 'bytes': return leaf(type, lit.bytesText(r, lit.bytesOf(r)));
       case 'null': return leaf(type, 'null');
-      case 'type': return leaf(type, r.pick(['int', 'uint', 'double', 'bool', 'string', 'bytes', 'list',
+      case 'type': return leaf(type, r.pick(['int', 'uint', 'double', 'bool', 'string', 'bytes',
+        'list',
         'map', 'null_type', 'type', 'google.protobuf.Timestamp', 'google.protobuf.Duration']));
       case 'time': return this.constant(type, 'timestamp', lit.timeOf(r));
       case 'duration': return this.constant(type, 'duration', lit.durationOf(r));
-      case 'list': return many(type, '[', Array.from({ length: r.below(4) }, () => this.small(type.of)), ']');
+      case 'list': return many(type, '[', Array.from({ length: r.below(4) }, () =>
+        this.small(type.of)), ']');
       case 'map': {
-        const k = Array.from({ length: r.below(3) }, () => made(PAIR, '$0: $1', this.small(type.key),
+        const k = Array.from({ length: r.below(3) }, () => made(PAIR, '$0: $1',
+          this.small(type.key),
           this.small(type.of)));
         return many(type, '{', k, '}');
       }
       case 'optional':
-        return r.chance(20) ? leaf(type, 'optional.none()') : made(type, 'optional.of($0)', this.small(type.of));
+        return r.chance(20) ? leaf(type, 'optional.none()') : made(type, 'optional.of($0)',
+          this.small(type.of));
       default:
         return made(T.dyn, 'dyn($0)', this.small(this.anyType(1)));
     }
@@ -187,7 +195,8 @@ export class Generator {
       [30, () => made(type, '($0 ? $1 : $2)', this.grow(T.bool, depth), this.grow(type, depth),
         this.grow(type, depth))],
       [20, () => made(type, '$0[$1]', this.operand(listOf(type), depth),
-        r.chance(75) ? leaf(T.int, String(r.below(4))) : this.grow(r.chance(80) ? T.int : T.dyn, depth))],
+        r.chance(75) ? leaf(T.int, String(r.below(4))) : this.grow(r.chance(80) ? T.int : T.dyn,
+          depth))],
       [16, () => {
         const key = r.pick(KEYS);
         return made(type, '$0[$1]', this.operand(mapOf(key, type), depth), this.grow(key, depth));
@@ -218,10 +227,12 @@ export class Generator {
     const { r } = this;
     const two = (of) => [this.grow(of, depth), this.grow(of, depth)];
     const compare = () => r.pick(['<', '<=', '>', '>=']);
-    const text = (f) => made(type, `$0.${f}($1)`, this.operand(T.string, depth), this.grow(T.string, depth));
+    const text = (f) => made(type, `$0.${f}($1)`, this.operand(T.string, depth), this.grow(T.string,
+      depth));
     return r.weighted([
       [14, () => made(type, `($0 ${r.pick(['&&', '||'])} $1)`, ...two(T.bool))],
-      [4, () => made(type, `($0 ${r.pick(['&&', '||'])} $1 ${r.pick(['&&', '||'])} $2)`, ...two(T.bool),
+      [4, () => made(type, `($0 ${r.pick(['&&', '||'])} $1 ${r.pick(['&&', '||'])} $2)`,
+        ...two(T.bool),
         this.grow(T.bool, depth))],
       [6, () => made(type, r.chance(90) ? '!$0' : '!(!$0)', this.paren(T.bool, depth))],
       [16, () => made(type, `($0 ${r.pick(['==', '!='])} $1)`, ...two(this.anyType()))],
@@ -236,18 +247,24 @@ export class Generator {
       }],
       [6, () => {
         const key = r.pick(KEYS);
-        return made(type, '($0 in $1)', this.grow(key, depth), this.grow(mapOf(key, this.anyType(1)), depth));
+        return made(type, '($0 in $1)', this.grow(key, depth), this.grow(mapOf(key,
+          this.anyType(1)), depth));
       }],
       [10, () => text(r.pick(['contains', 'startsWith', 'endsWith']))],
-      [7, () => made(type, r.chance(80) ? '$0.matches($1)' : 'matches($0, $1)', this.operand(T.string, depth),
-        r.chance(92) ? leaf(T.string, lit.stringText(r, this.soundPattern())) : this.anyPattern(depth))],
+      [7, () => made(type, r.chance(80) ? '$0.matches($1)' : 'matches($0, $1)',
+        this.operand(T.string, depth),
+        r.chance(92) ? leaf(T.string, lit.stringText(r, this.soundPattern()))
+          : this.anyPattern(depth))],
       [12, () => this.quantifier(type, depth)],
-      [5, () => made(type, 'has($0.$1)', this.operand(r.chance(90) ? mapOf(T.string, this.anyType(1))
+      [5, () => made(type, 'has($0.$1)', this.operand(r.chance(90) ? mapOf(T.string,
+        this.anyType(1))
         : T.dyn, depth), leaf(T.dyn, r.pick(['a', 'b', 'k'])))],
       [3, () => made(type, 'bool($0)', this.grow(r.chance(70) ? T.string : T.bool, depth))],
-      [3, () => made(type, `math.${r.pick(['isNaN', 'isInf', 'isFinite'])}($0)`, this.grow(T.double, depth))],
+      [3, () => made(type, `math.${r.pick(['isNaN', 'isInf', 'isFinite'])}($0)`, this.grow(T.double,
+        depth))],
       [4, () => made(type, '$0.hasValue()', this.operand(optionalOf(this.anyType(1)), depth))],
-      [4, () => made(type, '(type($0) == $1)', this.grow(this.anyType(), depth), this.grow(T.type, 0))],
+      [4, () => made(type, '(type($0) == $1)', this.grow(this.anyType(), depth), this.grow(T.type,
+        0))],
     ])();
   }
 
@@ -278,16 +295,19 @@ export class Generator {
     }
     let text = '';
     for (let n = 1 + r.below(5); n > 0; n--) {
-      text += r.pick(['a', 'b', 'c', '.', '\\d', '\\w', '\\s', '[a-c]', '[^b]', '(a|b)', '(?:a|)', 'é', '😀',
+      text += r.pick(['a', 'b', 'c', '.', '\\d', '\\w', '\\s', '[a-c]', '[^b]', '(a|b)', '(?:a|)',
+        'é', '😀',
         '^', '$', '\\b', 'A', '1', ',', ' ']);
-      text += r.weighted([[60, ''], [10, '*'], [8, '+'], [8, '?'], [4, '*?'], [3, '{2}'], [3, '{1,2}'],
+      text += r.weighted([[60, ''], [10, '*'], [8, '+'], [8, '?'], [4, '*?'], [3, '{2}'], [3,
+        '{1,2}'],
         [2, '{0,}'], [1, '{2,1}'], [1, '|']]);
     }
     return text;
   }
 
   arithmetic(type, depth, signs) {
-    return made(type, `($0 ${this.r.pick(signs)} $1)`, this.grow(type, depth), this.grow(type, depth));
+    return made(type, `($0 ${this.r.pick(signs)} $1)`, this.grow(type, depth), this.grow(type,
+      depth));
   }
 
   number(type, depth) {
@@ -296,13 +316,15 @@ export class Generator {
     const extreme = () => many(type, `math.${r.pick(['greatest', 'least'])}(`,
       Array.from({ length: 1 + r.below(4) }, () => this.grow(type, depth)), ')');
     return r.weighted([[6, () => mathOf('abs')], [4, () => mathOf('sign')], [8, extreme],
-      [4, () => made(type, `math.${r.pick(['greatest', 'least'])}($0)`, this.grow(listOf(type), depth))]])();
+      [4, () => made(type, `math.${r.pick(['greatest', 'least'])}($0)`, this.grow(listOf(type),
+        depth))]])();
   }
 
   bits(type, depth) {
     const { r } = this;
     return r.weighted([
-      [6, () => made(type, `math.${r.pick(['bitAnd', 'bitOr', 'bitXor'])}($0, $1)`, this.grow(type, depth),
+      [6, () => made(type, `math.${r.pick(['bitAnd', 'bitOr', 'bitXor'])}($0, $1)`, this.grow(type,
+        depth),
         this.grow(type, depth))],
       [3, () => made(type, 'math.bitNot($0)', this.grow(type, depth))],
       [6, () => made(type, `math.${r.pick(['bitShiftLeft', 'bitShiftRight'])}($0, $1)`,
@@ -311,20 +333,25 @@ export class Generator {
 
   int(type, depth) {
     const { r } = this;
-    const sized = () => r.pick([T.string, T.bytes, listOf(this.anyType(1)), mapOf(r.pick(KEYS), this.anyType(1))]);
+    const sized = () => r.pick([T.string, T.bytes, listOf(this.anyType(1)), mapOf(r.pick(KEYS),
+      this.anyType(1))]);
     return r.weighted([
       [30, () => this.arithmetic(type, depth, ['+', '-', '*', '/', '%'])],
       [6, () => made(type, '-($0)', this.grow(type, depth))],
       [8, () => (r.chance(50) ? made(type, 'size($0)', this.grow(sized(), depth))
         : made(type, '$0.size()', this.operand(sized(), depth)))],
-      [14, () => made(type, 'int($0)', this.grow(r.pick([T.int, T.uint, T.double, T.double, T.string, T.time]),
+      [14, () => made(type, 'int($0)', this.grow(r.pick([T.int, T.uint, T.double, T.double,
+        T.string, T.time]),
         depth))],
-      [10, () => made(type, `$0.${r.pick(['indexOf', 'lastIndexOf'])}($1${r.chance(40) ? ', $2' : ''})`,
+      [10, () => made(type,
+        `$0.${r.pick(['indexOf', 'lastIndexOf'])}($1${r.chance(40) ? ', $2' : ''})`,
         this.operand(T.string, depth), this.grow(T.string, depth), this.place(depth))],
       [14, () => made(type, `$0.${r.pick(['getFullYear', 'getMonth', 'getDate', 'getDayOfMonth',
-        'getDayOfWeek', 'getDayOfYear', 'getHours', 'getMinutes', 'getSeconds', 'getMilliseconds'])}(${
+        'getDayOfWeek', 'getDayOfYear', 'getHours', 'getMinutes', 'getSeconds',
+          'getMilliseconds'])}(${
         r.chance(55) ? this.zone() : ''})`, this.operand(T.time, depth))],
-      [6, () => made(type, `$0.${r.pick(['getHours', 'getMinutes', 'getSeconds', 'getMilliseconds'])}()`,
+      [6, () => made(type,
+        `$0.${r.pick(['getHours', 'getMinutes', 'getSeconds', 'getMilliseconds'])}()`,
         this.operand(T.duration, depth))],
       [10, () => this.number(type, depth)],
       [8, () => this.bits(type, depth)],
@@ -347,7 +374,8 @@ export class Generator {
     const { r } = this;
     return r.weighted([
       [30, () => this.arithmetic(type, depth, ['+', '-', '*', '/', '%'])],
-      [14, () => made(type, 'uint($0)', this.grow(r.pick([T.int, T.uint, T.double, T.double, T.string]), depth))],
+      [14, () => made(type, 'uint($0)', this.grow(r.pick([T.int, T.uint, T.double, T.double,
+        T.string]), depth))],
       [10, () => this.number(type, depth)],
       [8, () => this.bits(type, depth)],
     ])();
@@ -358,8 +386,10 @@ export class Generator {
     return r.weighted([
       [30, () => this.arithmetic(type, depth, ['+', '-', '*', '/'])],
       [6, () => made(type, '-($0)', this.grow(type, depth))],
-      [14, () => made(type, 'double($0)', this.grow(r.pick([T.int, T.uint, T.double, T.string]), depth))],
-      [12, () => made(type, `math.${r.pick(['ceil', 'floor', 'round', 'trunc'])}($0)`, this.grow(type, depth))],
+      [14, () => made(type, 'double($0)', this.grow(r.pick([T.int, T.uint, T.double, T.string]),
+        depth))],
+      [12, () => made(type, `math.${r.pick(['ceil', 'floor', 'round', 'trunc'])}($0)`,
+        this.grow(type, depth))],
       [5, () => made(type, 'math.sqrt($0)', this.grow(r.pick(NUMBERS), depth))],
       [8, () => this.number(type, depth)],
     ])();
@@ -371,16 +401,20 @@ export class Generator {
     const other = () => this.grow(T.string, depth);
     return r.weighted([
       [16, () => this.arithmetic(type, depth, ['+'])],
-      [14, () => made(type, 'string($0)', this.grow(r.pick([T.int, T.uint, T.double, T.string, T.bytes, T.bool,
+      [14, () => made(type, 'string($0)', this.grow(r.pick([T.int, T.uint, T.double, T.string,
+        T.bytes, T.bool,
         T.time, T.duration]), depth))],
       [6, () => made(type, '$0.charAt($1)', self(), this.place(depth))],
       [8, () => made(type, '$0.substring($1)', self(), this.place(depth))],
       [8, () => made(type, '$0.substring($1, $2)', self(), this.place(depth), this.place(depth))],
-      [9, () => made(type, `$0.replace($1, $2${r.chance(40) ? ', $3' : ''})`, self(), other(), other(),
+      [9, () => made(type, `$0.replace($1, $2${r.chance(40) ? ', $3' : ''})`, self(), other(),
+        other(),
         this.place(depth))],
-      [8, () => made(type, `$0.${r.pick(['lowerAscii', 'upperAscii', 'trim', 'reverse'])}()`, self())],
+      [8, () => made(type, `$0.${r.pick(['lowerAscii', 'upperAscii', 'trim', 'reverse'])}()`,
+        self())],
       [5, () => made(type, 'strings.quote($0)', other())],
-      [5, () => made(type, `$0.join(${r.chance(60) ? '$1' : ''})`, this.operand(listOf(T.string), depth), other())],
+      [5, () => made(type, `$0.join(${r.chance(60) ? '$1' : ''})`, this.operand(listOf(T.string),
+        depth), other())],
       [9, () => this.format(depth)],
       [4, () => made(type, 'base64.encode($0)', this.grow(T.bytes, depth))],
     ])();
@@ -391,17 +425,20 @@ export class Generator {
     let pattern = '';
     const args = [];
     for (let n = r.below(3) + (r.chance(90) ? 1 : 0); n > 0; n--) {
-      const [letter, types] = r.pick([['s', null], ['s', null], ['d', [T.int, T.uint]], ['f', NUMBERS],
+      const [letter, types] = r.pick([['s', null], ['s', null], ['d', [T.int, T.uint]], ['f',
+        NUMBERS],
         ['e', NUMBERS], ['b', [T.int, T.uint, T.bool]], ['o', [T.int, T.uint]],
         ['x', [T.int, T.uint, T.string, T.bytes]], ['X', [T.int, T.uint, T.string, T.bytes]]]);
       const places = 'fe'.includes(letter) && r.chance(60) ? `.${r.below(20)}` : '';
-      pattern += `${r.pick(['', ' ', 'é', '%%', 'a'])}%${places}${r.chance(98) ? letter : r.pick('qzgD ')}`;
+      const clause = r.chance(98) ? letter : r.pick('qzgD ');
+      pattern += `${r.pick(['', ' ', 'é', '%%', 'a'])}%${places}${clause}`;
       args.push(this.grow(types ? r.pick(types) : this.anyType(), depth));
     }
     if (r.chance(4)) {
       args.pop();
     }
-    return made(T.string, `${lit.stringText(r, pattern)}.format($0)`, many(listOf(T.dyn), '[', args, ']'));
+    return made(T.string, `${lit.stringText(r, pattern)}.format($0)`, many(listOf(T.dyn), '[', args,
+      ']'));
   }
 
   bytes(type, depth) {
@@ -436,13 +473,15 @@ export class Generator {
   }
 
   type(type, depth) {
-    return this.r.chance(60) ? made(type, 'type($0)', this.grow(this.anyType(), depth)) : this.literal(type);
+    return this.r.chance(60) ? made(type, 'type($0)', this.grow(this.anyType(), depth))
+      : this.literal(type);
   }
 
   list(type, depth) {
     const { r } = this;
     return r.weighted([
-      [20, () => many(type, '[', Array.from({ length: r.below(4) }, () => this.grow(type.of, depth)), ']')],
+      [20, () => many(type, '[', Array.from({ length: r.below(4) }, () => this.grow(type.of,
+        depth)), ']')],
       [14, () => this.arithmetic(type, depth, ['+'])],
       [type.of === T.string ? 16 : 0, () => made(type, `$0.split($1${r.chance(40) ? ', $2' : ''})`,
         this.operand(T.string, depth), this.grow(T.string, depth), this.place(depth))],
@@ -581,7 +620,8 @@ export class Generator {
       p: `$0.${name}(${a.name}, ${c.name}, $1${condition ? ', $2' : ''})`,
       q: (kid, env) => {
         const [keys, inner] = Generator.inner(kid, env, a, c);
-        const rest = condition ? `${kid(1, inner)}, ${write(a, kid(2, inner))}` : write(a, kid(1, inner));
+        const rest = condition ? `${kid(1, inner)}, ${write(a, kid(2, inner))}` : write(a, kid(1,
+          inner));
         return write.around(`${keys}.map(${a.name}, ${rest})`);
       } };
   }
@@ -592,11 +632,13 @@ export class Generator {
   }
 
   transformMap(type, depth) {
-    const write = Object.assign((a, body) => `[${a.name}, ${body}]`, { around: (text) => `zzmap(${text})` });
+    const write = Object.assign((a, body) => `[${a.name}, ${body}]`, { around: (text) =>
+      `zzmap(${text})` });
     // the keys of the result are those of the range
     const over = type.key === T.int && this.r.chance(50) ? listOf(this.anyType(1))
       : mapOf(type.key, this.anyType(1));
-    return this.transform(type, 'transformMap', depth, () => this.grow(type.of, depth), write, over);
+    return this.transform(type, 'transformMap', depth, () => this.grow(type.of, depth), write,
+      over);
   }
 
   transformEntry(type, depth) {
@@ -620,7 +662,8 @@ export class Generator {
   // --- optionals ---
 
   orValue(type, depth) {
-    return { ...made(type, '$0.orValue($1)', this.operand(optionalOf(type), depth), this.grow(type, depth)),
+    return { ...made(type, '$0.orValue($1)', this.operand(optionalOf(type), depth), this.grow(type,
+      depth)),
       q: (kid) => `(${kid(0)}.hasValue() ? ${kid(0)}.value() : ${kid(1)})` };
   }
 
@@ -635,18 +678,22 @@ export class Generator {
     return r.weighted([
       [40, () => ({ ...made(type, `$0.?${field}`, this.operand(mapOf(T.string, type.of), depth)),
         q: (kid) => `zzselect(${kid(0)}, "${field}")` })],
-      [30, () => ({ ...made(type, '$0[?$1]', this.operand(listOf(type.of), depth), this.place(depth)),
+      [30, () => ({ ...made(type, '$0[?$1]', this.operand(listOf(type.of), depth),
+        this.place(depth)),
         q: (kid) => `zzselect(${kid(0)}, ${kid(1)})` })],
       [30, () => {
         const key = r.pick(KEYS);
-        return { ...made(type, '$0[?$1]', this.operand(mapOf(key, type.of), depth), this.grow(key, depth)),
+        return { ...made(type, '$0[?$1]', this.operand(mapOf(key, type.of), depth), this.grow(key,
+          depth)),
           q: (kid) => `zzselect(${kid(0)}, ${kid(1)})` };
       }],
-      [15, () => ({ ...made(type, `$0.?${field}.k`, this.operand(mapOf(T.string, mapOf(T.string, type.of)),
+      [15, () => ({ ...made(type, `$0.?${field}.k`, this.operand(mapOf(T.string, mapOf(T.string,
+        type.of)),
         depth)), q: (kid) => `zzselect(zzselect(${kid(0)}, "${field}"), "k")` })],
       [10, () => ({ ...made(type, '$0[?$1][0]', this.operand(listOf(listOf(type.of)), depth),
         this.place(depth)), q: (kid) => `zzselect(zzselect(${kid(0)}, ${kid(1)}), 0)` })],
-      [15, () => ({ ...made(type, `$0.?${field}`, this.operand(optionalOf(mapOf(T.string, type.of)), depth)),
+      [15, () => ({ ...made(type, `$0.?${field}`, this.operand(optionalOf(mapOf(T.string, type.of)),
+        depth)),
         q: (kid) => `zzselect(${kid(0)}, "${field}")` })],
     ])();
   }
@@ -660,10 +707,12 @@ export class Generator {
     const v = this.variable(of);
     const flat = this.r.chance(40);
     const body = this.within([v], () => this.grow(flat ? type : type.of, depth));
-    return body && { ...made(type, `$0.${flat ? 'optFlatMap' : 'optMap'}(${v.name}, $1)`, value, body),
+    return body && { ...made(type, `$0.${flat ? 'optFlatMap' : 'optMap'}(${v.name}, $1)`, value,
+      body),
       q: (kid, env) => {
         const inner = kid(1, new Map(env).set(v.name, `${kid(0, env)}.value()`));
-        return `(${kid(0, env)}.hasValue() ? ${flat ? `zzoptional(${inner})` : `optional.of(${inner})`} : optional.none())`;
+        const answer = flat ? `zzoptional(${inner})` : `optional.of(${inner})`;
+        return `(${kid(0, env)}.hasValue() ? ${answer} : optional.none())`;
       } };
   }
 
@@ -679,13 +728,32 @@ export class Generator {
 
   optionalMap(type, depth) {
     const items = Array.from({ length: 1 + this.r.below(3) }, () => (this.r.chance(60)
-      ? { ...made(PAIR, '?$0: $1', this.grow(type.key, depth), this.grow(optionalOf(type.of), depth)),
+      ? { ...made(PAIR, '?$0: $1', this.grow(type.key, depth), this.grow(optionalOf(type.of),
+        depth)),
         q: (kid) => `[${kid(0)}, ${kid(1)}]` }
       : { ...made(PAIR, '$0: $1', this.grow(type.key, depth), this.grow(type.of, depth)),
         q: (kid) => `[${kid(0)}, optional.of(${kid(1)})]` }));
     return { ...many(type, '{', items, '}'), isOptional: true,
       q(kid) { return `zzoptmap([${this.k.map((_, i) => kid(i)).join(', ')}])`; } };
   }
+}
+
+const BLANKS = [' ', ' ', ' ', '  ', '\n', '\t', ' // x\n', '\r\n'];
+
+// A copy with some parentheses around operators left out, and other blanks: what belongs
+// together is then a matter of precedence, so that types may no longer fit.
+export function loosen(node, r) {
+  const k = node.k.map((kid) => loosen(kid, r));
+  const match = /^\((\$0) (\S+) (\$1)(?: (\S+) (\$2))?\)$/.exec(node.p ?? '');
+  if (!match || r.chance(40)) {
+    return { ...node, k };
+  }
+  const parts = match.slice(1).filter((part) => part !== undefined);
+  let p = parts[0];
+  for (const part of parts.slice(1)) {
+    p += (parts.includes('in') || r.chance(85) ? r.pick(BLANKS) : '') + part;
+  }
+  return { ...node, p, k };
 }
 
 // The variables that a text may name.

@@ -1,17 +1,22 @@
 // Expressions that are nearly right: tokens of others dropped, doubled, swapped and replaced.
 import * as lit from './literals.mjs';
 
-const TOKEN = new RegExp(['\\s+', '[rRbB]{0,2}(?:"""[^]*?"""|\'\'\'[^]*?\'\'\')',
+const TOKEN = new RegExp(['\\s+', '//[^\\n]*', '[rRbB]{0,2}(?:"""[^]*?"""|\'\'\'[^]*?\'\'\')',
   '[rRbB]{0,2}(?:"(?:[^"\\\\\\n]|\\\\.)*"|\'(?:[^\'\\\\\\n]|\\\\.)*\')', '0[xX][0-9a-fA-F]+[uU]?',
-  '(?:\\d+(?:\\.\\d+)?|\\.\\d+)(?:[eE][-+]?\\d+)?[uU]?', '[A-Za-z_]\\w*', '`[^`]*`', '&&|\\|\\||[=!<>]=', '[^]'].join('|'),
+  '(?:\\d+(?:\\.\\d+)?|\\.\\d+)(?:[eE][-+]?\\d+)?[uU]?', '[A-Za-z_]\\w*', '`[^`]*`',
+    '&&|\\|\\||[=!<>]=', '[^]'].join('|'),
 'g');
 
-const OPERATORS = ['+', '-', '*', '/', '%', '==', '!=', '<', '<=', '>', '>=', '&&', '||', ' in ', '.', ',', '?',
+const OPERATORS = ['+', '-', '*', '/', '%', '==', '!=', '<', '<=', '>', '>=', '&&', '||', ' in ',
+  '.', ',', '?',
   ':', '!', '[', ']', '(', ')', '{', '}'];
-const WORDS = ['in', 'true', 'null', 'as', 'if', 'has', 'size', 'type', 'dyn', 'int', '_', '__x', 'x', '.x',
+const WORDS = ['in', 'true', 'null', 'as', 'if', 'has', 'size', 'type', 'dyn', 'int', '_', '__x',
+  'x', '.x',
   '`a`', 'var', 'map', 'all', 'package'];
-const LITERALS = ['0', '00', '1u', '-1', '1.', '.5', '1e', '1e5', '0x', '0xFFu', '1.5u', '"', "''", 'b"a"',
-  'r"\\"', '"\\q"', '"\\x4"', '"\\u00e9"', '"\\ud800"', '"\\U0010ffff"', '"\\U00110000"', 'b"\\377"', 'b"\\u0041"',
+const LITERALS = ['0', '00', '1u', '-1', '1.', '.5', '1e', '1e5', '0x', '0xFFu', '1.5u', '"', "''",
+  'b"a"',
+  'r"\\"', '"\\q"', '"\\x4"', '"\\u00e9"', '"\\ud800"', '"\\U0010ffff"', '"\\U00110000"',
+    'b"\\377"', 'b"\\u0041"',
   '9223372036854775807', '9223372036854775808', '-9223372036854775808', '18446744073709551615u',
   '18446744073709551616u', '// x', '"""a\n"b"""', 'B\'\\303\\277\'', '"\\400"', '1 .5', '1_000'];
 
@@ -40,7 +45,8 @@ export function mutate(r, text, other) {
       [4, () => {
         const token = tokens[at] ?? '';
         const cut = r.below(token.length + 1);
-        tokens[at] = token.slice(0, cut) + r.pick(['', '.', '"', '\\', '0', 'u', '_', '(', ' ', '\u00e9', '\n'])
+        tokens[at] = token.slice(0, cut) + r.pick(['', '.', '"', '\\', '0', 'u', '_', '(', ' ',
+          '\u00e9', '\n'])
           + token.slice(cut + r.below(2));
       }],
     ])();
@@ -50,7 +56,8 @@ export function mutate(r, text, other) {
 
 // What the oracle's parser has not: optionals' syntax, macros with two variables and of extensions.
 const BEYOND = new RegExp(['\\.\\s*\\?', '\\[\\s*\\?', '[{,]\\s*\\?', '\\bcel\\s*\\.\\s*bind\\b',
-  '\\b(optMap|optFlatMap|transformList|transformMap|transformMapEntry|orValue|or|zz\\w*)\\b'].join('|'));
+  '\\b(optMap|optFlatMap|transformList|transformMap|transformMapEntry|orValue|or)\\b',
+  '\\bzz\\w'].join('|'));
 const TWO = /\.\s*(all|exists|exists_one|existsOne)\s*\(\s*`?\w+`?\s*,\s*`?\w+`?\s*,/;
 
 export const isBeyondOracle = (text) => BEYOND.test(text) || TWO.test(text);

@@ -1,4 +1,5 @@
-// The other implementation: @bufbuild/cel, with the extensions it lacks and its known faults mended.
+// The other implementation: @bufbuild/cel, with the extensions it lacks and its known faults
+// mended.
 import { celEnv, isCelError, parse, plan } from '@bufbuild/cel';
 import { strings } from '@bufbuild/cel/ext';
 

@@ -1,6 +1,6 @@
-// Values of CEL in the three shapes they have here: the oracle's own, msgpack as cel_eval reads and
-// writes it, and a canonical text, by which two answers are compared: doubles by their bits, all NaN
-// one, maps in any order.
+// Values of CEL in the three shapes they have here: the oracle's own, msgpack as cel_eval reads
+// and writes it, and a canonical text, by which two answers are compared: doubles by their bits,
+// all NaN one, maps in any order.
 import { celUint, isCelList, isCelMap, isCelType, isCelUint } from '@bufbuild/cel';
 import { create } from '@bufbuild/protobuf';
 import { isReflectMessage, reflect } from '@bufbuild/protobuf/reflect';

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
 import { faultyValue } from './faults.mjs';
-import { Generator, VARIABLES, namesIn, show, valueOf } from './generate.mjs';
+import { Generator, VARIABLES, loosen, namesIn, show, valueOf } from './generate.mjs';
 import { isBeyondOracle, mutate, tokensOf } from './mutate.mjs';
 import { Oracle } from './oracle.mjs';
 import { Random } from './random.mjs';
@@ -96,6 +96,11 @@ function caseOf(seed) {
     made.oracleText = made.text;
   } else {
     write(made);
+    if (r.chance(20) && made.text === made.oracleText) {
+      made.node = loosen(node, r);
+      made.isWrong = true;
+      write(made);
+    }
   }
   bind(made, r);
   return made;
@@ -109,7 +114,8 @@ function write(made) {
 function bind(made, r) {
   made.names = namesIn(made.text);
   made.types = made.names.map((name) => VARIABLES.get(name).name);
-  made.sets = Array.from({ length: made.names.length > 0 ? SETS : 1 }, () => made.names.map((name) =>
+  made.sets = Array.from({ length: made.names.length > 0 ? SETS : 1 }, () =>
+    made.names.map((name) =>
     (r.chance(98) ? valueOf(r, VARIABLES.get(name)) : undefined)));
 }
 
@@ -132,7 +138,8 @@ function readValue(hex) {
       case 0xdb: return { kind: 'string', content: take(size()).toString('utf8') };
       case 0xc6: return { kind: 'bytes', content: take(size()) };
       case 0xdd: return { kind: 'list', content: items(size()) };
-      case 0xdf: return { kind: 'map', content: Array.from({ length: size() }, () => [read(), read()]) };
+      case 0xdf: return { kind: 'map', content: Array.from({ length: size() }, () => [read(),
+        read()]) };
       case 0xc7: {
         const body = take(14);
         return { kind: body[1] === 3 ? 'time' : 'duration',
@@ -147,7 +154,8 @@ function readValue(hex) {
 function questionsOf(made) {
   const common = { expr: hexText(made.text), container: made.container,
     vars: made.names.map((name, i) => ({ name, type: made.types[i] })),
-    sets: made.sets.map((set) => set.map((v) => (v === undefined ? '' : pack(v).toString('hex')))) };
+    sets: made.sets.map((set) => set.map((v) => (v === undefined ? ''
+      : pack(v).toString('hex')))) };
   // the second way is the one that playbooks go
   return [{ ...common, check: false, fold: false }, { ...common, check: true, plain: true }];
 }
@@ -212,7 +220,8 @@ function shown(answer) {
 
 // --- one batch ---
 
-const counts = { expressions: 0, cases: 0, values: 0, errors: 0, limited: 0, alone: 0, excused: 0, mutants: 0,
+const counts = { expressions: 0, cases: 0, values: 0, errors: 0, limited: 0, alone: 0, excused: 0,
+  mutants: 0,
   disagreements: 0 };
 const mended = {};
 const oracle = new Oracle(mended);
@@ -258,13 +267,15 @@ async function compare(all, told) {
 
 // --- shrinking ---
 
-const SIMPLE = { bool: ['true', 'false'], int: ['0', '1'], uint: ['0u', '1u'], double: ['0.0', '1.0'],
+const SIMPLE = { bool: ['true', 'false'], int: ['0', '1'], uint: ['0u', '1u'], double: ['0.0',
+  '1.0'],
   string: ['""', '"a"'], bytes: ['b""'], null: ['null'], list: ['[]'], map: ['{}'],
-  time: ['timestamp(0)'], duration: ['duration("0s")'], optional: ['optional.none()'], type: ['int'],
+  time: ['timestamp(0)'], duration: ['duration("0s")'], optional: ['optional.none()'],
+    type: ['int'],
   dyn: ['dyn(1)'] };
 
-// Smaller trees: a node gives way to one of its kids, to something simple, or loses a kid. Where types
-// have to stay what they were, only to a kid of its own type.
+// Smaller trees: a node gives way to one of its kids, to something simple, or loses a kid. Where
+// types have to stay what they were, only to a kid of its own type.
 function smallerTrees(root, keepsTypes) {
   const out = [];
   const visit = (node, put) => {
@@ -286,7 +297,8 @@ function smallerTrees(root, keepsTypes) {
 function smallerTexts(text) {
   const tokens = tokensOf(text);
   const out = [];
-  for (let size = Math.ceil(tokens.length / 2); size >= 1; size = size === 1 ? 0 : Math.ceil(size / 2)) {
+  for (let size = Math.ceil(tokens.length / 2); size >= 1; size = size === 1 ? 0
+    : Math.ceil(size / 2)) {
     for (let at = 0; at + size <= tokens.length; at++) {
       out.push([...tokens.slice(0, at), ...tokens.slice(at + size)].join(''));
     }
