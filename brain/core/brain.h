@@ -29,6 +29,15 @@ typedef struct br_host_entry {
     size_t agent_count;
 } br_host_entry;
 
+#define BR_ROLE_USERS_MAX 64
+
+// Who may approve what playbooks ask for.
+typedef struct br_role {
+    const char *name;
+    uint32_t uids[BR_ROLE_USERS_MAX];
+    size_t uid_count;
+} br_role;
+
 typedef struct br_webhook {
     const char *name;
     const char *url;
@@ -61,6 +70,8 @@ typedef struct br_brain_config {
     rt_net_limits limits;
     const br_host_entry *hosts;
     size_t host_count;
+    const br_role *roles;
+    size_t role_count;
     const br_webhook *webhooks;
     size_t webhook_count;
     rt_http_config http;

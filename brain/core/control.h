@@ -110,9 +110,21 @@ void br__ask_dlq_retry(const br_ask *ask);
 void br__ask_dlq_discard(const br_ask *ask);
 void br__ask_halt(const br_ask *ask);
 void br__ask_resume(const br_ask *ask);
+// br__take_asked takes an event of the operator's; false when refused.
+bool br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, const rt_mpw *data);
+// br__promise keeps control->out as the answer to be given after the commit.
+void br__promise(const br_ask *ask, br_map *answer);
+// br__name_user names who asks: "uid:1000".
+void br__name_user(const br_ask *ask, char *buf, size_t cap);
 // br__promises_keep answers calls whose record is durable now.
 void br__promises_keep(br_control *control);
 void br__promises_free(br_control *control);
+
+// --- control_approve.c: br__ask_* about what playbooks may do: requests, budgets, modes ---
+void br__ask_approvals(const br_ask *ask);
+void br__ask_approval_decide(const br_ask *ask);
+void br__ask_budgets(const br_ask *ask);
+void br__ask_mode(const br_ask *ask);
 
 // --- control_hash.c: br__ask_hash, whether brain and agents hold the state they should ---
 void br__ask_hash(const br_ask *ask);

@@ -105,7 +105,16 @@ br__ask_playbooks(const br_ask *ask)
         br_playbook_info info = br_playbooks_info(set, i);
         br_map map = br__map_begin(answer.w);
         br__map_str(&map, "id", info.id);
-        br__map_cstr(&map, "mode", mode_name(info.mode));
+        double percent;
+        bool is_set;
+        br_playbook_mode mode = br_course_mode(set, ask->brain->state->progress, info.id,
+                                               ask->control->arena, &percent, &is_set);
+        mode = rt_str_is(info.kind, "playbook") ? mode : info.mode;
+        br__map_cstr(&map, "mode", mode_name(mode));
+        br__map_cstr(&map, "file_mode", mode_name(info.mode));
+        if (mode == BR_MODE_CANARY) {
+            br__map_f64(&map, "percent", percent);
+        }
         br__map_str(&map, "kind", info.kind);
         br__map_u64(&map, "events", info.events);
         br__map_i64(&map, "throttle_ms", info.throttle_ms);

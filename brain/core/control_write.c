@@ -21,9 +21,8 @@ struct br_promise {
     br_promise *next;
 };
 
-// Keeps control->out as the answer to be given after the commit.
-static void
-promise(const br_ask *ask, br_map *answer)
+void
+br__promise(const br_ask *ask, br_map *answer)
 {
     br_control *control = ask->control;
     br_promise *made = rt_new(br_promise);
@@ -72,15 +71,14 @@ br__promises_free(br_control *control)
     }
 }
 
-static void
-name_user(const br_ask *ask, char *buf, size_t cap)
+void
+br__name_user(const br_ask *ask, char *buf, size_t cap)
 {
     snprintf(buf, cap, "uid:%u", ask->uid);
 }
 
-// Takes an event of the operator's; false when refused.
-static bool
-take_event(const br_ask *ask, const char *type, rt_mpw *data)
+bool
+br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, const rt_mpw *data)
 {
     char id[96];
     rt_reject reject;
@@ -97,7 +95,7 @@ take_event(const br_ask *ask, const char *type, rt_mpw *data)
     snprintf(id, sizeof(id), "%s/%llu", type,
              (unsigned long long)rt_journal_next_seq(brain->journal));
     br_internal_event event = {.type = type,
-                               .tenant = RT_TENANT_SYSTEM,
+                               .tenant = tenant,
                                .id = rt_str_of(id),
                                .source = RT_STR("/brain/control"),
                                .time_ms = RT_TIME_NONE,
@@ -121,7 +119,7 @@ take_switch(const br_ask *ask, const char *type)
                    REASON_MAX);
         return false;
     }
-    name_user(ask, by, sizeof(by));
+    br__name_user(ask, by, sizeof(by));
     rt_mpw_init(&data, 1024);
     br_map map = br__map_begin(&data);
     br__map_cstr(&map, "by", by);
@@ -129,7 +127,7 @@ take_switch(const br_ask *ask, const char *type)
         br__map_str(&map, "reason", reason);
     }
     br__map_end(&map);
-    bool taken = take_event(ask, type, &data);
+    bool taken = br__take_asked(ask, type, RT_TENANT_SYSTEM, &data);
     rt_mpw_fini(&data);
     return taken;
 }
@@ -143,7 +141,7 @@ say_switched(const br_ask *ask, bool halted, bool changed)
     br__map_u64(&answer, "in_flight", br_outbox_count(ask->brain->state->outbox));
     if (changed) {
         br__map_u64(&answer, "seq", rt_journal_next_seq(ask->brain->journal) - 1);
-        promise(ask, &answer);
+        br__promise(ask, &answer);
     } else {
         br__answer_end(ask, &answer);
     }
@@ -180,14 +178,14 @@ resolve(const br_ask *ask, rt_str ref, const char *how)
 {
     char by[32];
     rt_mpw data;
-    name_user(ask, by, sizeof(by));
+    br__name_user(ask, by, sizeof(by));
     rt_mpw_init(&data, 1024);
     br_map map = br__map_begin(&data);
     br__map_str(&map, "ref", ref);
     br__map_cstr(&map, "how", how);
     br__map_cstr(&map, "by", by);
     br__map_end(&map);
-    bool taken = take_event(ask, "dead_letter.resolved", &data);
+    bool taken = br__take_asked(ask, "dead_letter.resolved", RT_TENANT_SYSTEM, &data);
     rt_mpw_fini(&data);
     return taken;
 }
@@ -211,7 +209,7 @@ say_resolved(const br_ask *ask, rt_str ref, const char *how)
     br__map_str(&answer, "ref", ref);
     br__map_cstr(&answer, "how", how);
     br__map_u64(&answer, "seq", rt_journal_next_seq(ask->brain->journal) - 1);
-    promise(ask, &answer);
+    br__promise(ask, &answer);
 }
 
 void

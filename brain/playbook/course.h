@@ -12,7 +12,7 @@
 
 #define BR_WRITES_MAX 256 // of one decision
 #define BR_HELD_PAYLOAD_MAX 32768 // bytes of an event's record; a larger one cannot wait
-#define BR_HOLD_DEFAULT_MS (3LL * 24 * 60 * 60 * 1000) // without a calendar that says otherwise
+#define BR_HOLD_DEFAULT_MS (3LL * 24 * 60 * 60 * 1000) // where no calendar says otherwise
 
 typedef struct br_firing br_firing; // a playbook that acts, or would
 
@@ -50,6 +50,21 @@ bool br_playbooks_follow(const br_playbooks *set, const rt_event *event,
 // br_course_follow goes on with everything that the event belongs to.
 //   errors    RT_ENOMEM the arena's limit · RT_EPROTO a damaged payload
 rt_err br_course_follow(br_course *course) RT_MUST_USE;
+// br_course_mode is the mode that holds for a playbook, with its share when it is a canary;
+// *ret_set tells whether an operator set it.
+br_playbook_mode br_course_mode(const br_playbooks *set, const br_progress *progress, rt_str id,
+                                rt_arena *arena, double *ret_percent, bool *ret_set);
+// br_course_budget reads a row of kind "budget".
+//   returns   false when it is another row, or its playbook has no such budget any more
+typedef struct br_budget_state {
+    const char *what; // actions, contacts or cost_cop
+    rt_str per;       // whose; empty = of all
+    int64_t used;
+    int64_t limit;
+    int64_t window_ms;
+} br_budget_state;
+bool br_course_budget(const br_playbooks *set, const br_progress_row *row, int64_t now_ms,
+                      rt_arena *arena, br_budget_state *ret);
 // br_course_modes puts those that fired, but do not act for this event, in shadow or out: by the
 // mode of their file, or by what an operator set since.
 void br_course_modes(br_course *course);

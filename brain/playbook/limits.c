@@ -82,17 +82,39 @@ br__firing_of(br_course *course, rt_str agent)
 // --- modes ---
 
 static bool
-set_by_operator(const br_course *course, const br_playbook *playbook, msg_mode *ret_mode)
+set_by_operator(const br_progress *progress, const br_playbook *playbook, rt_arena *arena,
+                msg_mode *ret_mode)
 {
     rt_bytes value;
-    if (br_progress_count(course->progress) == 0 ||
-        !br_progress_get(course->progress, RT_TENANT_SYSTEM, MODE, playbook->info.id, RT_STR(""),
+    if (br_progress_count(progress) == 0 ||
+        !br_progress_get(progress, RT_TENANT_SYSTEM, MODE, playbook->info.id, RT_STR(""),
                          &value)) {
         return false;
     }
     rt_mp mp = rt_mp_init(value);
-    return rt_msg_decode(&msg_mode_def, &mp, course->arena, ret_mode) == RT_OK &&
+    return rt_msg_decode(&msg_mode_def, &mp, arena, ret_mode) == RT_OK &&
            ret_mode->file == playbook->text_hash && ret_mode->mode <= BR_MODE_LIVE;
+}
+
+static br_playbook_mode
+mode_of(const br_progress *progress, const br_playbook *playbook, rt_arena *arena,
+        double *ret_percent, bool *ret_set)
+{
+    msg_mode set;
+    *ret_set = set_by_operator(progress, playbook, arena, &set);
+    *ret_percent = *ret_set ? set.percent : playbook->canary_percent;
+    return *ret_set ? (br_playbook_mode)set.mode : playbook->info.mode;
+}
+
+br_playbook_mode
+br_course_mode(const br_playbooks *set, const br_progress *progress, rt_str id, rt_arena *arena,
+               double *ret_percent, bool *ret_set)
+{
+    const br_playbook *playbook = br__playbook_find(set, id);
+    *ret_percent = 0;
+    *ret_set = false;
+    return playbook != NULL ? mode_of(progress, playbook, arena, ret_percent, ret_set)
+                            : BR_MODE_OFF;
 }
 
 // What a key falls to: the same side every time, and for every share that contains it.
@@ -155,13 +177,9 @@ drop_proposals(br_course *course, rt_str agent)
 static void
 apply_mode(br_course *course, const br_playbook *playbook, msg_consulted *consulted)
 {
-    msg_mode set;
-    br_playbook_mode mode = playbook->info.mode;
-    double percent = playbook->canary_percent;
-    if (set_by_operator(course, playbook, &set)) {
-        mode = (br_playbook_mode)set.mode;
-        percent = set.percent;
-    }
+    double percent;
+    bool is_set;
+    br_playbook_mode mode = mode_of(course->progress, playbook, course->arena, &percent, &is_set);
     bool shadow = mode == BR_MODE_SHADOW;
     if (mode == BR_MODE_CANARY && !is_inside(course, playbook, percent)) {
         shadow = true;
@@ -217,25 +235,31 @@ slot_ms(const br_budget *budget)
     return RT_MAX(budget->window_ms / SLOTS, 1);
 }
 
-// The row of a budget as it stands now, without slots that are too old.
+// What was used, newest slot first, without slots that are too old by now.
+static void
+age_usage(const msg_usage *usage, const br_budget *budget, int64_t now_ms,
+          int64_t ret_used[SLOTS + 1])
+{
+    const int64_t *used = usage->used.items;
+    memset(ret_used, 0, sizeof(int64_t) * (SLOTS + 1));
+    for (uint32_t i = 0; i < usage->used.count; i++) {
+        int64_t age = now_ms / slot_ms(budget) - usage->newest + i;
+        if (age >= 0 && age <= SLOTS) {
+            ret_used[age] = used[i];
+        }
+    }
+}
+
 static void
 read_usage(br_course *course, const br_firing *firing, const br_budget *budget, rt_str key,
            int64_t ret_used[SLOTS + 1])
 {
     msg_usage usage = {0};
-    int64_t now = course->now_ms / slot_ms(budget);
-    memset(ret_used, 0, sizeof(int64_t) * (SLOTS + 1));
     if (!br__course_read(course, BUDGET, firing->playbook->info.id, key, &msg_usage_def,
                          &usage)) {
-        return;
+        usage.used.count = 0;
     }
-    const int64_t *used = usage.used.items;
-    for (uint32_t i = 0; i < usage.used.count; i++) {
-        int64_t age = now - usage.newest + i;
-        if (age >= 0 && age <= SLOTS) {
-            ret_used[age] = used[i];
-        }
-    }
+    age_usage(&usage, budget, course->now_ms, ret_used);
 }
 
 static int64_t
@@ -246,6 +270,35 @@ sum_of(const int64_t used[SLOTS + 1])
         sum += used[i];
     }
     return sum;
+}
+
+bool
+br_course_budget(const br_playbooks *set, const br_progress_row *row, int64_t now_ms,
+                 rt_arena *arena, br_budget_state *ret)
+{
+    static const char *const names[] = {"actions", "contacts", "cost_cop"};
+    const br_playbook *playbook =
+        rt_str_equal(row->what, BUDGET) ? br__playbook_find(set, row->playbook) : NULL;
+    const char *colon = row->key.len > 0 ? memchr(row->key.ptr, ':', row->key.len) : NULL;
+    int64_t used[SLOTS + 1];
+    int64_t index = -1;
+    msg_usage usage;
+    rt_mp mp = rt_mp_init(row->value);
+    if (playbook == NULL || colon == NULL ||
+        rt_parse_i64((rt_str){row->key.ptr, (size_t)(colon - row->key.ptr)}, &index) != RT_OK ||
+        index < 0 || index >= playbook->budget_count ||
+        rt_msg_decode(&msg_usage_def, &mp, arena, &usage) != RT_OK) {
+        return false;
+    }
+    const br_budget *budget = &playbook->budgets[index];
+    size_t head = (size_t)(colon - row->key.ptr) + 1;
+    age_usage(&usage, budget, now_ms, used);
+    *ret = (br_budget_state){.what = names[budget->what],
+                             .per = {row->key.ptr + head, row->key.len - head},
+                             .used = sum_of(used),
+                             .limit = budget->limit,
+                             .window_ms = budget->window_ms};
+    return true;
 }
 
 static bool

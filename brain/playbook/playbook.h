@@ -106,6 +106,10 @@ bool br_playbooks_hears(const br_playbooks *set, const rt_event_type *type);
 //   errors    RT_ENOMEM the arena's limit: the consultation is empty
 rt_err br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
                             msg_consultation *ret) RT_MUST_USE;
+// br_playbooks_approval tells who has to agree to what a playbook asks for.
+//   returns   the number of roles, in ret_roles; 0 = everyone may
+uint32_t br_playbooks_approval(const br_playbooks *set, rt_str id, rt_str ret_roles[BR_ROLES_MAX],
+                               uint32_t *ret_quorum);
 // br_playbooks_text_hash is a hash of what a playbook says, whatever its layout; 0 when unknown.
 uint64_t br_playbooks_text_hash(const br_playbooks *set, rt_str id);
 // br_playbooks_throttle_ms is the throttle period of a playbook; 0 without or when unknown.

@@ -299,6 +299,18 @@ br__playbook_find(const br_playbooks *set, rt_str id)
     return &set->playbooks[index];
 }
 
+uint32_t
+br_playbooks_approval(const br_playbooks *set, rt_str id, rt_str ret_roles[BR_ROLES_MAX],
+                      uint32_t *ret_quorum)
+{
+    const br_playbook *playbook = br__playbook_find(set, id);
+    *ret_quorum = playbook != NULL ? playbook->approve.quorum : 0;
+    for (uint32_t i = 0; playbook != NULL && i < playbook->approve.role_count; i++) {
+        ret_roles[i] = playbook->approve.roles[i];
+    }
+    return playbook != NULL ? playbook->approve.role_count : 0;
+}
+
 uint64_t
 br_playbooks_text_hash(const br_playbooks *set, rt_str id)
 {

@@ -24,7 +24,7 @@ static const rt_param params[] = {
 #undef P
 };
 
-static const char *const extra_keys[] = {"tenants", "hosts", "webhooks", NULL};
+static const char *const extra_keys[] = {"tenants", "hosts", "webhooks", "roles", NULL};
 
 extern char **environ;
 
@@ -259,6 +259,36 @@ load_webhook(settings *s, const rt_node *node)
 }
 
 static void
+load_role(settings *s, const rt_node *node)
+{
+    static const char *const allowed[] = {"name", "users", NULL};
+    RT_IGNORE(rt_node_only(node, allowed, "B1021", s->diag)); // findings are in diag
+    const rt_node *users = rt_node_get(node, "users");
+    rt_str name = rt_node_str(node, "name", RT_STR(""), s->diag);
+    if (name.len == 0 || users == NULL || users->kind != RT_NODE_LIST ||
+        s->role_count == BR_ROLES_MAX) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1046", node->mark,
+                    "for example {name: supervisor, users: [1000]}",
+                    "a role has a name and a list of user ids; there are at most %d roles",
+                    BR_ROLES_MAX);
+        return;
+    }
+    br_role *role = &s->roles[s->role_count++];
+    role->name = rt_arena_str(s->arena, name).ptr;
+    for (const rt_node *user = users->child; user != NULL; user = user->next) {
+        int64_t uid = -1;
+        if (rt_parse_i64(user->text, &uid) != RT_OK || uid < 0 || uid > UINT32_MAX ||
+            role->uid_count == BR_ROLE_USERS_MAX) {
+            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1047", user->mark,
+                        "the number that `id -u` prints", "not a user id, or more than %d",
+                        BR_ROLE_USERS_MAX);
+            return;
+        }
+        role->uids[role->uid_count++] = (uint32_t)uid;
+    }
+}
+
+static void
 each_child(settings *s, const char *key, void (*load)(settings *s, const rt_node *node))
 {
     const rt_node *list = rt_config_node(s->config, key);
@@ -437,6 +467,7 @@ settings_load(const settings_flags *flags, settings *ret)
     each_child(ret, "tenants", load_tenant);
     each_child(ret, "hosts", load_host);
     each_child(ret, "webhooks", load_webhook);
+    each_child(ret, "roles", load_role);
     check_texts(ret);
     if (ret->tenant_count == 0) {
         ret->tenants[ret->tenant_count++] = (br_tenant_config){1, "demo", 0};
@@ -580,6 +611,8 @@ settings_brain(settings *s, br_host_entry *hosts)
                    .inflight_max = (uint32_t)rt_config_i64(c, "limits.inflight")},
         .hosts = hosts,
         .host_count = s->host_count,
+        .roles = s->roles,
+        .role_count = s->role_count,
         .webhooks = s->webhooks,
         .webhook_count = s->webhook_count,
         .http = {.allow_loopback = rt_config_bool(c, "webhooks.allow_loopback"),

@@ -31,6 +31,8 @@ typedef struct settings {
     int64_t utc_offset_ms[RT_TENANT_MAX]; // by tenant number
     settings_host hosts[BR_HOSTS_MAX];
     size_t host_count;
+    br_role roles[BR_ROLES_MAX];
+    size_t role_count;
     br_webhook webhooks[BR_WEBHOOKS_MAX];
     size_t webhook_count;
     const char *data_dir;
