@@ -111,7 +111,8 @@ void br__ask_dlq_discard(const br_ask *ask);
 void br__ask_halt(const br_ask *ask);
 void br__ask_resume(const br_ask *ask);
 // br__take_asked takes an event of the operator's; false when refused.
-bool br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, const rt_mpw *data);
+bool br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, rt_str subject,
+                    const rt_mpw *data);
 // br__promise keeps control->out as the answer to be given after the commit.
 void br__promise(const br_ask *ask, br_map *answer);
 // br__name_user names who asks: "uid:1000".

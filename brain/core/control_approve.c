@@ -48,6 +48,7 @@ write_request(const br_brain *brain, const br_progress_row *row, const msg_waiti
     br__map_str(&map, "playbook", row->playbook);
     br__map_str(&map, "key", row->key);
     br__map_str(&map, "tenant", br__tenant_name(brain, row->tenant));
+    br__map_str(&map, "subject", waiting->subject);
     br__map_u64(&map, "event_seq", waiting->event_seq);
     br__map_str(&map, "why", waiting->why);
     br__map_i64(&map, "since_ms", waiting->since_ms);
@@ -197,8 +198,8 @@ may_decide(const br_ask *ask, rt_str playbook, const msg_waiting *waiting, const
 }
 
 static bool
-take_decision(const br_ask *ask, const br_progress_row *row, rt_str verdict, const char *by,
-              const char *role)
+take_decision(const br_ask *ask, const br_progress_row *row, rt_str subject, rt_str verdict,
+              const char *by, const char *role)
 {
     rt_str reason = br__arg_str(ask, "reason");
     rt_mpw data;
@@ -215,7 +216,8 @@ take_decision(const br_ask *ask, const br_progress_row *row, rt_str verdict, con
         br__map_str(&map, "reason", reason);
     }
     br__map_end(&map);
-    bool taken = br__take_asked(ask, "approval.decided", row->tenant, &data);
+    // about what the request is about: verifications go by it
+    bool taken = br__take_asked(ask, "approval.decided", row->tenant, subject, &data);
     rt_mpw_fini(&data);
     return taken;
 }
@@ -248,7 +250,7 @@ br__ask_approval_decide(const br_ask *ask)
     uint32_t quorum;
     (void)br_playbooks_approval(ask->brain->state->playbooks, playbook, roles, &quorum);
     uint32_t agreed = waiting.votes.count + rt_str_is(verdict, "granted");
-    if (!take_decision(ask, &row, verdict, by, role)) {
+    if (!take_decision(ask, &row, waiting.subject, verdict, by, role)) {
         return;
     }
     br_map answer = br__answer_begin(ask);
@@ -365,7 +367,8 @@ br__ask_mode(const br_ask *ask)
         br__map_str(&map, "reason", reason);
     }
     br__map_end(&map);
-    bool taken = br__take_asked(ask, "playbook.mode_set", RT_TENANT_SYSTEM, &data);
+    bool taken = br__take_asked(ask, "playbook.mode_set", RT_TENANT_SYSTEM, RT_STR(""),
+                                &data);
     rt_mpw_fini(&data);
     if (taken) {
         br_map answer = br__answer_begin(ask);

@@ -78,7 +78,8 @@ br__name_user(const br_ask *ask, char *buf, size_t cap)
 }
 
 bool
-br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, const rt_mpw *data)
+br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, rt_str subject,
+               const rt_mpw *data)
 {
     char id[96];
     rt_reject reject;
@@ -98,6 +99,7 @@ br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, const rt_m
                                .tenant = tenant,
                                .id = rt_str_of(id),
                                .source = RT_STR("/brain/control"),
+                               .subject = subject,
                                .time_ms = RT_TIME_NONE,
                                .data = rt_mpw_view(data)};
     rt_err err = br__take_internal(brain, &event, &reject);
@@ -127,7 +129,7 @@ take_switch(const br_ask *ask, const char *type)
         br__map_str(&map, "reason", reason);
     }
     br__map_end(&map);
-    bool taken = br__take_asked(ask, type, RT_TENANT_SYSTEM, &data);
+    bool taken = br__take_asked(ask, type, RT_TENANT_SYSTEM, RT_STR(""), &data);
     rt_mpw_fini(&data);
     return taken;
 }
@@ -185,7 +187,7 @@ resolve(const br_ask *ask, rt_str ref, const char *how)
     br__map_cstr(&map, "how", how);
     br__map_cstr(&map, "by", by);
     br__map_end(&map);
-    bool taken = br__take_asked(ask, "dead_letter.resolved", RT_TENANT_SYSTEM, &data);
+    bool taken = br__take_asked(ask, "dead_letter.resolved", RT_TENANT_SYSTEM, RT_STR(""), &data);
     rt_mpw_fini(&data);
     return taken;
 }

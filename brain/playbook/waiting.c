@@ -123,6 +123,7 @@ br__waiting_add(br_course *course, const br_firing *firing)
         .event_seq = firing->event_seq,
         .event_at_ms = firing->event_at_ms,
         .payload = firing->payload,
+        .subject = course->subject,
         .element = element,
         .captured = firing->captured,
         .since_ms = firing->since_ms != 0 ? firing->since_ms : course->now_ms,

@@ -98,6 +98,26 @@ ctl_cmd_approvals_list(ctl_run *run)
     return CTL_OK;
 }
 
+static void
+put_request(ctl_run *run, rt_bytes request)
+{
+    ctl_list actions = ctl_items(ctl_raw(request, "actions"));
+    rt_bytes action;
+    ctl_say(run, "  about    %.*s, event %llu of tenant %.*s\n",
+            RT_STR_ARG(ctl_str(request, "subject")),
+            (unsigned long long)ctl_u64(request, "event_seq"),
+            RT_STR_ARG(ctl_str(request, "tenant")));
+    ctl_say(run, "  why      %.*s\n", RT_STR_ARG(ctl_str(request, "why")));
+    while (ctl_next_item(&actions, &action)) {
+        ctl_say(run, "  would    %.*s %.*s\n", RT_STR_ARG(ctl_str(action, "action")),
+                RT_STR_ARG(ctl_str(action, "target")));
+        ctl_put_pairs(run, ctl_raw(action, "args"), 11);
+    }
+    ctl_say(run, "  agreed   %zu of %llu\n", (size_t)ctl_items(ctl_raw(request, "votes")).left,
+            (unsigned long long)ctl_u64(request, "quorum"));
+    ctl_say(run, "  digest   %.*s\n", RT_STR_ARG(ctl_str(request, "digest")));
+}
+
 int
 ctl_cmd_approvals_show(ctl_run *run)
 {
@@ -121,7 +141,7 @@ ctl_cmd_approvals_show(ctl_run *run)
     ctl_say(run, " UTC, until ");
     ctl_time(&run->out, ctl_i64(request, "until_ms"));
     ctl_say(run, " UTC\n");
-    ctl_put_pairs(run, request, 2);
+    put_request(run, request);
     ctl_say(run, "next: brainctl approvals approve %s '%s'   |   brainctl approvals deny %s '%s' "
                  "--reason ...\n",
             run->args[0], run->args[1], run->args[0], run->args[1]);

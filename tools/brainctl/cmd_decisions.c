@@ -30,6 +30,9 @@ put_others(rt_text *out, const ctl_verdicts *v)
     if (v->lost > 0) {
         rt_text_printf(out, "+%u lost ", v->lost);
     }
+    if (v->waiting > 0) {
+        rt_text_printf(out, "+%u waiting ", v->waiting);
+    }
     if (v->refused > 0) {
         rt_text_printf(out, "+%u refused ", v->refused);
     }

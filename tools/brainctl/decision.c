@@ -21,6 +21,8 @@ ctl_verdicts_of(rt_bytes item)
             if (v.winner.len == 0 || ctl_f64(candidate, "score") > ctl_f64(v.winner, "score")) {
                 v.winner = candidate;
             }
+        } else if (rt_str_is(verdict, "waiting")) {
+            v.waiting++;
         } else if (rt_str_is(verdict, "refused")) {
             v.refused++;
         } else if (!rt_str_is(verdict, "won")) {
@@ -55,6 +57,9 @@ verdict_style(rt_str verdict)
     }
     if (rt_str_is(verdict, "refused") || rt_str_is(verdict, "vetoed")) {
         return CTL_RED;
+    }
+    if (rt_str_is(verdict, "waiting")) {
+        return CTL_YELLOW;
     }
     return CTL_DIM;
 }

@@ -12,6 +12,7 @@ typedef struct ctl_verdicts {
     uint32_t won;     // actions, without vetoes
     uint32_t lost;    // to another one, or vetoed
     uint32_t refused; // by a limit
+    uint32_t waiting; // asked again later
     uint32_t shadow;
 } ctl_verdicts;
 
