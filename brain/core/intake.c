@@ -294,7 +294,9 @@ next_delivery(br_brain *brain)
 static const char *const own_types[] = {"timer.fired",           "action.executed",
                                         "message.dead_lettered", "dead_letter.resolved",
                                         "system.halted",         "system.resumed",
-                                        "decision.rewarded",     "metric.sampled"};
+                                        "decision.rewarded",     "metric.sampled",
+                                        "playbook.mode_set",     "approval.requested",
+                                        "approval.decided",      "approval.expired"};
 
 static void
 note_own_types(br_brain *brain)

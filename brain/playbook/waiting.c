@@ -401,7 +401,7 @@ br__approval_decided(br_course *course, const rt_event *event)
     rt_str key = text_field(event, "key");
     const br_playbook *playbook = br__playbook_find(course->set, id);
     msg_waiting waiting;
-    if (playbook == NULL ||
+    if (playbook == NULL || !event->internal || // the doors take none of a producer's
         !br__course_read(course, RT_STR(APPROVAL), id, key, &msg_waiting_def, &waiting)) {
         return; // answered, expired or gone: an answer is only ever too late
     }

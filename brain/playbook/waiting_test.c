@@ -98,6 +98,22 @@ test_approved_is_done_once(void **state)
 }
 
 static void
+test_an_answer_of_a_producer_is_none(void **state)
+{
+    course_kit *k = *state;
+    char data[512];
+
+    course_kit_play(k, ASK);
+    report(k, "order/1", "late");
+    (void)snprintf(data, sizeof(data),
+                   "{\"playbook\":\"p\",\"key\":\"%s\",\"verdict\":\"granted\",\"by\":\"x\"}",
+                   request(k));
+    course_kit_event(k, "approval.decided", "order/1", data);
+    CHECK_INT(k->acted, 0);
+    CHECK_TRUE(request(k) != NULL);
+}
+
+static void
 test_denied_is_not_done(void **state)
 {
     course_kit *k = *state;
@@ -267,6 +283,7 @@ main(void)
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(test_approved_is_done_once),
+        TEST(test_an_answer_of_a_producer_is_none),
         TEST(test_denied_is_not_done),
         TEST(test_without_an_answer_nothing_is_done),
         TEST(test_without_an_answer_it_can_escalate),

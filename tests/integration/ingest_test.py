@@ -235,6 +235,9 @@ class IngestTest(harness.Case):
             (with_data("bad-38", promised_at="tomorrow"), "RT_ETYPE", "data.promised_at", ""),
             # what only the brain itself may say
             (order("bad-39", type="system.halted", data={"by": "me"}), "RT_EDENIED", "type", ""),
+            (order("bad-40", type="approval.decided",
+                   data={"playbook": "p", "key": "k", "verdict": "granted", "by": "me"}),
+             "RT_EDENIED", "type", ""),
             (order("bad-40", type="system.resumed", data={"by": "me"}), "RT_EDENIED", "type", ""),
             (order("bad-41", type="timer.fired", data={"owner": "o", "key": "k"}), "RT_EDENIED",
              "type", "brain"),
