@@ -1,11 +1,13 @@
 // Expressions that are nearly right: tokens of others dropped, doubled, swapped and replaced.
 import * as lit from './literals.mjs';
 
-const TOKEN = new RegExp(['\\s+', '//[^\\n]*', '[rRbB]{0,2}(?:"""[^]*?"""|\'\'\'[^]*?\'\'\')',
-  '[rRbB]{0,2}(?:"(?:[^"\\\\\\n]|\\\\.)*"|\'(?:[^\'\\\\\\n]|\\\\.)*\')', '0[xX][0-9a-fA-F]+[uU]?',
+// Raw texts end at the first quote, others at the first that no backslash stands before.
+const TOKEN = new RegExp(['\\s+', '//[^\\n]*',
+  '(?:[rR][bB]?|[bB][rR])(?:"""[^]*?"""|\'\'\'[^]*?\'\'\'|"[^"\\n]*"|\'[^\'\\n]*\')',
+  '[bB]?(?:"""(?:\\\\[^]|[^\\\\])*?"""|\'\'\'(?:\\\\[^]|[^\\\\])*?\'\'\')',
+  '[bB]?(?:"(?:[^"\\\\\\n]|\\\\.)*"|\'(?:[^\'\\\\\\n]|\\\\.)*\')', '0[xX][0-9a-fA-F]+[uU]?',
   '(?:\\d+(?:\\.\\d+)?|\\.\\d+)(?:[eE][-+]?\\d+)?[uU]?', '[A-Za-z_]\\w*', '`[^`]*`',
-    '&&|\\|\\||[=!<>]=', '[^]'].join('|'),
-'g');
+  '&&|\\|\\||[=!<>]=', '[^]'].join('|'), 'g');
 
 const OPERATORS = ['+', '-', '*', '/', '%', '==', '!=', '<', '<=', '>', '>=', '&&', '||', ' in ',
   '.', ',', '?',
