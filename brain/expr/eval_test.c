@@ -332,6 +332,7 @@ test_eval_time_is_exact(void **state)
         {"string(duration('1ns') - duration('2ns'))", "\"-0.000000001s\""},
         {"timestamp('0001-01-01T00:00:00Z') - duration('1ns')", "overflow"},
         {"duration('-1ns') < duration('0s')", "true"},
+        {"'%s'.format([duration('1us')])", "\"0.000001s\""}, // no bytes that are read before
         {"string(duration('-9223372036.854775808s'))", "\"-9223372036.854775808s\""},
         {"string(duration('-2562047h47m16.854775808s'))", "\"-9223372036.854775808s\""},
         {"duration('-1500ms').getSeconds()", "-1"},

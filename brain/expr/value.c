@@ -244,13 +244,14 @@ open_container(br__limits *limits, rt_mp *mp, bool is_map, uint32_t count)
 br__value
 br__opened(br__limits *limits, br__value value)
 {
-    rt_mp mp = rt_mp_init((rt_bytes){(const uint8_t *)value.s, value.len});
+    rt_mp mp;
     rt_mp_token token;
     br__value made;
 
     if (RT_LIKELY(value.kind != BR__RAW)) {
         return value;
     }
+    mp = rt_mp_init((rt_bytes){(const uint8_t *)value.s, value.len});
     if (rt_mp_next(&mp, &token) != RT_OK) {
         return br__fault(BR_FAULT_CONVERSION);
     }
