@@ -724,7 +724,8 @@ const acceptances = [
     when: (text) => {
       const tokens = text.includes('in') ? tokensOf(text).filter((token) =>
         !/^(\s|\/\/)/.test(token)) : [];
-      return tokens.some((token, i) => i > 0 && /^in\w/.test(token) &&
+      return tokens.some((token) => /^(true|false|null)in/.test(token)) ||
+        tokens.some((token, i) => i > 0 && /^in\w/.test(token) &&
         /^[rb]?["']|^[\w)\]}]/i.test(tokens[i - 1]) && tokens[i - 1] !== 'in');
     },
   },
@@ -732,6 +733,12 @@ const acceptances = [
 
 // Other values, for a reason that shows in the text alone; the case is then not compared.
 const differences = [
+  {
+    name: 'characters above U+FFFF in bytes as they stand',
+    reason: 'langdef: bytes hold the UTF-8 of their text; it encodes each half of the pair for itself',
+    when: (text) => hasPair(text) && tokensOf(text).some((token) => /^r?b/i.test(token) &&
+      hasPair(token)),
+  },
   {
     name: 'two "!" or "-" in a row are left out, whatever the operand is',
     reason: 'langdef: ! takes a bool, - a number; the least int has no other sign',

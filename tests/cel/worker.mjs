@@ -165,9 +165,11 @@ function questionsOf(made) {
 const SOUND = 'a sound expression is refused';
 const CRASH = 'cel_eval crashes';
 
-// What brain/expr refuses by its own limits, where CEL has none; and a macro with other arguments,
-// which CEL's parser takes for a function that its checker does not know.
-const LIMIT = /\[B2120\]|not supported yet|wants a name here, and|has\(\) w/;
+// What brain/expr refuses by its own limits, where CEL has none. Further what CEL's checker
+// refuses and its parser takes: a macro with other arguments is a function, "!-1" has a literal.
+const LIMIT = new RegExp(['\\[B2120\\]', 'not supported yet', 'wants a name here, and',
+  'has\\(\\) w', "'!' and '-' in a row",
+  '(all|exists|exists_one|existsOne|map|filter|transform\\w+|bind|opt\\w*Map)\\(\\) with'].join('|'));
 const LIMITS = new Set(['too many steps', 'memory limit reached', 'nested too deeply']);
 
 function outcome(answer) {
