@@ -459,6 +459,35 @@ run_course(deciding *d)
     return err;
 }
 
+// Of a playbook that has to wait nothing is done: when another of its actions was admitted before
+// that was known, all candidates are looked at again. Each time one playbook more waits.
+static bool
+is_torn(const deciding *d)
+{
+    for (uint32_t i = 0; i < d->admitted_count; i++) {
+        if (br_course_waits(&d->course, d->admitted[i]->msg.proposal.agent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+arbitrate(deciding *d)
+{
+    uint32_t writes = d->course.writes.count;
+    uint32_t timers = d->course.timers.count;
+    do {
+        d->admitted_count = 0;
+        d->course.writes.count = writes; // what the admitted used up
+        d->course.timers.count = timers;
+        for (uint32_t i = 0; i < d->candidate_count; i++) {
+            d->candidates[i].waits = false;
+        }
+        (void)br_arbitrate(d->candidates, d->candidate_count, admit, d); // counted by numbering
+    } while (is_torn(d));
+}
+
 static rt_err
 fill(deciding *d)
 {
@@ -475,7 +504,7 @@ fill(deciding *d)
     gather_agents(d);
     keep_best(d);
     if (d->candidate_count > 0) {
-        (void)br_arbitrate(d->candidates, d->candidate_count, admit, d); // counted by numbering
+        arbitrate(d);
         err = br_course_settle(&d->course);
         if (err != RT_OK) {
             return err;

@@ -77,6 +77,8 @@ bool br_course_admit(br_course *course, const msg_proposal *proposal, const br_a
 // br_course_quiet is asked when the gate refuses an action until the end of the quiet hours; true
 // when the playbook rather waits.
 bool br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_ms);
+// br_course_waits tells whether a proposer is a playbook that waits: then nothing of it is done.
+bool br_course_waits(const br_course *course, rt_str agent);
 // br_course_settle writes down who waits; after all candidates were looked at.
 //   errors    RT_ENOMEM the arena's limit
 rt_err br_course_settle(br_course *course) RT_MUST_USE;

@@ -121,12 +121,11 @@ br_course_mode(const br_playbooks *set, const br_progress *progress, rt_str id, 
 static bool
 is_inside(br_course *course, const br_playbook *playbook, double percent)
 {
-    const br_rule *rule = br__rule_for(course, playbook, course->type, -1);
-    const br_situation *situation = br__course_situation(course);
+    const br_firing *firing = br__firing_of(course, playbook->agent);
     rt_str by = course->subject;
-    if (rule != NULL && rule->canary_by != NULL && situation != NULL) {
+    if (firing != NULL && firing->rule->canary_by != NULL) {
         br_expr_result result;
-        br_expr_eval(rule->canary_by, br_situation_load, situation, course->arena, &result);
+        br_expr_eval(firing->rule->canary_by, firing->load, firing->user, course->arena, &result);
         if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
             return false; // what cannot be told apart is left to the live version
         }
@@ -470,6 +469,11 @@ br_course_admit(br_course *course, const msg_proposal *proposal, const br_action
     if (firing == NULL) {
         return true;
     }
+    if (firing->wait != BR_WAIT_NONE) { // all of a playbook is done, or waits
+        (void)snprintf(why, cap, "%.*s", RT_STR_ARG(firing->why));
+        *ret_waits = true;
+        return false;
+    }
     if (firing->payload.len > BR_HELD_PAYLOAD_MAX) {
         (void)snprintf(why, cap, "the event is too large for a playbook with limits");
         return false;
@@ -511,6 +515,18 @@ br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_m
     }
     wait_for(firing, BR_WAIT_HOLD, until_ms, RT_STR("quiet hours"));
     return true;
+}
+
+bool
+br_course_waits(const br_course *course, rt_str agent)
+{
+    for (uint32_t i = 0; i < course->firing_count; i++) {
+        if (course->firings[i]->wait != BR_WAIT_NONE &&
+            rt_str_equal(course->firings[i]->playbook->agent, agent)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 rt_err

@@ -327,6 +327,42 @@ test_what_waits_under_a_throttle_waits_once(void **state)
 }
 
 static void
+test_all_of_a_playbook_is_held_in_quiet_hours(void **state)
+{
+    course_kit *k = *state;
+
+    course_kit_play(k, HEAD "throttle: {key: event.subject, per: 2d}\n"
+                            "calendar: {quiet: hold}\n" CASE
+                            "  - {action: call_customer, target: \"customer/${data.customer_id}\", "
+                            "args: {text: hola}}\n");
+    course_kit_wait(k, 10 * STATE_KIT_HOUR_MS); // 22:00
+    report(k, 1, 1);
+    CHECK_INT(k->acted, 0);
+    course_kit_wait(k, 10 * STATE_KIT_HOUR_MS); // 08:00
+    CHECK_INT(k->acted, 2);
+}
+
+static void
+test_a_canary_stays_on_its_side_while_it_waits(void **state)
+{
+    course_kit *k = *state;
+
+    course_kit_play(k, HEAD "mode: canary\ncanary: {percent: 50, by: data.customer_id}\n"
+                            "calendar: {from: \"13:00\", until: \"14:00\"}\n" CASE);
+    for (int i = 0; i < 40; i++) { // at noon: those inside are held, the others in shadow
+        bool inside;
+
+        report(k, i, i);
+        inside = rt_str_is(course_kit_first(k)->verdict, "waiting");
+        uint32_t before = k->acted;
+        course_kit_wait(k, STATE_KIT_HOUR_MS);
+        CHECK_INT(k->acted - before, inside ? 1 : 0);
+        course_kit_wait(k, 23 * STATE_KIT_HOUR_MS);
+    }
+    CHECK_TRUE(k->acted > 0 && k->acted < 40);
+}
+
+static void
 test_a_pattern_is_bounded_too(void **state)
 {
     course_kit *k = *state;
@@ -368,6 +404,8 @@ main(void)
         TEST(test_what_is_held_too_long_is_refused),
         TEST(test_quiet_hours_hold_a_contact_until_the_morning),
         TEST(test_what_waits_under_a_throttle_waits_once),
+        TEST(test_all_of_a_playbook_is_held_in_quiet_hours),
+        TEST(test_a_canary_stays_on_its_side_while_it_waits),
         TEST(test_a_pattern_is_bounded_too),
 #undef TEST
     };

@@ -11,6 +11,7 @@
 
 #define HELD "held"
 #define APPROVAL "approval"
+#define OPERATORS "/brain/control" // source of what they say
 #define LATE (-2) // element of a part that did not come
 #define ACTIONS_TEXT_MAX 1000
 #define DETAIL_MAX 300
@@ -401,7 +402,9 @@ br__approval_decided(br_course *course, const rt_event *event)
     rt_str key = text_field(event, "key");
     const br_playbook *playbook = br__playbook_find(course->set, id);
     msg_waiting waiting;
-    if (playbook == NULL || !event->internal || // the doors take none of a producer's
+    // an agent can raise any event, but only operators agree to anything
+    bool by_operator = event->internal && rt_str_is(event->source, OPERATORS);
+    if (!by_operator || playbook == NULL ||
         !br__course_read(course, RT_STR(APPROVAL), id, key, &msg_waiting_def, &waiting)) {
         return; // answered, expired or gone: an answer is only ever too late
     }

@@ -277,6 +277,55 @@ test_approved_still_passes_the_gate(void **state)
     CHECK_INT(k->acted, 0);
 }
 
+static void
+test_an_answer_of_an_agent_is_none(void **state)
+{
+    course_kit *k = *state;
+    char json[512];
+    rt_event event;
+
+    course_kit_play(k, ASK);
+    report(k, "order/1", "late");
+    (void)snprintf(json, sizeof(json),
+                   "{\"id\":\"1.0\",\"source\":\"/agents/a\",\"type\":\"approval.decided\",\"data\":"
+                   "{\"playbook\":\"p\",\"key\":\"%s\",\"verdict\":\"granted\",\"by\":\"a\"}}",
+                   request(k));
+    rt_mpw_clear(&k->wire);
+    pack_kit_event(k->pack, json, &k->wire, &event);
+    event.internal = true;
+    course_kit_take(k, &event);
+    CHECK_INT(k->acted, 0);
+    CHECK_TRUE(request(k) != NULL);
+}
+
+#define CASE_AND_CALL                                                                              \
+    "throttle: {key: event.subject, per: 2d}\n" CASE                                               \
+    "  - {action: call_customer, target: \"customer/${data.customer_id}\", args: {text: hola}}\n"
+
+static void
+test_all_of_a_playbook_waits_or_none(void **state)
+{
+    course_kit *k = *state;
+
+    // only the call is a contact: the case alone would take the throttle, and the call never come
+    course_kit_play(k, HEAD "approve: {ttl: 2h}\n"
+                            "budget:\n  - {what: contacts, limit: 1, window: 1d, on_exceed: ask}\n"
+                            CASE_AND_CALL);
+    report(k, "order/1", "late");
+    CHECK_INT(k->acted, 2);
+    course_kit_wait(k, 25 * STATE_KIT_HOUR_MS - 10 * MINUTE_MS); // the customer's cooldown is over
+    course_kit_event(k, "order.shipped", "order/3", "{\"carrier\":\"tcc\"}");
+    report(k, "order/3", "late");
+    CHECK_INT(k->out.decision.candidates.count, 2);
+    CHECK_STR(course_kit_first(k)->verdict, "waiting");
+    CHECK_STR(course_kit_first(k)[1].verdict, "waiting");
+    CHECK_INT(k->acted, 2);
+    answer(k, request(k), "granted", "uid:1");
+    CHECK_INT(k->acted, 4);
+    CHECK_STR(course_kit_first(k)->verdict, "won");
+    CHECK_STR(course_kit_first(k)[1].verdict, "won");
+}
+
 int
 main(void)
 {
@@ -295,6 +344,8 @@ main(void)
         TEST(test_a_budget_can_ask),
         TEST(test_what_the_gate_refuses_is_not_asked_for),
         TEST(test_approved_still_passes_the_gate),
+        TEST(test_an_answer_of_an_agent_is_none),
+        TEST(test_all_of_a_playbook_waits_or_none),
 #undef TEST
     };
     return CHECK_RUN(tests);

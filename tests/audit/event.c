@@ -517,6 +517,10 @@ static const struct {
     {"system.resumed", NULL},
     {"decision.rewarded", NULL},
     {"metric.sampled", NULL},
+    {"approval.requested", NULL},
+    {"approval.decided", NULL},
+    {"approval.expired", NULL},
+    {"playbook.mode_set", NULL},
 };
 
 #define OWN_COUNT (sizeof(own) / sizeof(own[0]))
