@@ -364,11 +364,11 @@ catch_up(br__fork *f, const rt_event *event)
     if (fired) {
         f->in_batch = true;
         f->batch_ms = event->at_ms;
-        return err != RT_OK ? err : br__fork_fire(f, until_ms, false);
+        return err != RT_OK ? err : br__fork_fire(f, until_ms);
     }
     for (uint64_t before = f->own_seq - 1; err == RT_OK && before != f->own_seq;) {
         before = f->own_seq;
-        err = br__fork_fire(f, until_ms, true);
+        err = br__fork_fire(f, until_ms);
         if (err == RT_OK && until_ms > f->state->meta.clock_ms) {
             err = quiesce(f);
         }

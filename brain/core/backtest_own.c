@@ -441,12 +441,12 @@ fire_one(br__fork *f, const br_due *due)
 }
 
 rt_err
-br__fork_fire(br__fork *f, int64_t due_ms, bool also_at)
+br__fork_fire(br__fork *f, int64_t due_ms)
 {
     br_due due;
     rt_err err = RT_OK;
     while (err == RT_OK && br_timers_next_ms(f->state->timers) <= due_ms &&
-           br_timers_due(f->state->timers, due_ms, &due) && (also_at || due.due_ms < due_ms)) {
+           br_timers_due(f->state->timers, due_ms, &due)) {
         rt_key key = rt_key_pair(due.tenant, due.owner, due.key);
         uint64_t then;
         if (rt_map_get(f->recorded_timers, rt_key_bytes(&key), &then) &&
@@ -511,7 +511,7 @@ br__fork_end_batch(br__fork *f)
     }
     return err != RT_OK
                ? err
-               : br__fork_fire(f, f->config->clock_from_events ? f->scout_ms : f->batch_ms, true);
+               : br__fork_fire(f, f->config->clock_from_events ? f->scout_ms : f->batch_ms);
 }
 
 static rt_err

@@ -272,11 +272,16 @@ backtest_kit_note(backtest_kit_log *log, int64_t at_ms, const msg_decision *deci
     }
     for (uint32_t i = 0; i < decision->candidates.count; i++) {
         const msg_proposal *p = &candidates[i].proposal;
+        rt_str why = candidates[i].why;
+        const char *flies = why.len > 0 ? memmem(why.ptr, why.len, " is in flight on ", 17) : NULL;
 
+        if (flies != NULL) { // behind the action's id, which holds the number of a record
+            why = (rt_str){flies, why.len - (size_t)(flies - why.ptr)};
+        }
         log->actions += candidates[i].action_id.len > 0;
         rt_text_printf(&log->text, "  %.*s: %.*s %.*s %.*s %.*s args=%016llx\n",
                        RT_STR_ARG(p->agent), RT_STR_ARG(p->action), RT_STR_ARG(p->target),
-                       RT_STR_ARG(candidates[i].verdict), RT_STR_ARG(candidates[i].why),
+                       RT_STR_ARG(candidates[i].verdict), RT_STR_ARG(why),
                        (unsigned long long)rt_hash64(p->args, 0));
     }
 }

@@ -132,8 +132,8 @@ course_kit_own(course_kit *k, const char *type, const char *subject, const char 
 
     rt_mpw_init(&wire, 1 << 20);
     (void)snprintf(json, sizeof(json),
-                   "{\"id\":\"i%llu\",\"source\":\"/brain/control\",\"type\":\"%s\",\"subject\":\"%s\","
-                   "\"data\":%s}",
+                   "{\"id\":\"i%llu\",\"source\":\"/brain/control\",\"type\":\"%s\","
+                   "\"subject\":\"%s\",\"data\":%s}",
                    (unsigned long long)k->seq, type, subject, data);
     pack_kit_event(k->pack, json, &wire, &event);
     event.internal = true;
