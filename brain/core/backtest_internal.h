@@ -94,7 +94,8 @@ rt_err br__fork_run_new(br__fork *f, rt_str until) RT_MUST_USE;
 // br__fork_raise_own raises what is left of the last decision's events, or those of proposers whose
 // names come before `until`.
 rt_err br__fork_raise_own(br__fork *f, rt_str until) RT_MUST_USE;
-// br__fork_fire fires timers that only the fork has: due before `due_ms`, or at it when `also_at`.
+// br__fork_fire fires timers that only the fork has and are due by `due_ms`, up to the first that
+// has a record.
 rt_err br__fork_fire(br__fork *f, int64_t due_ms) RT_MUST_USE;
 // br__fork_end_batch fires what a live brain fires together with the recorded timers before it.
 rt_err br__fork_end_batch(br__fork *f) RT_MUST_USE;

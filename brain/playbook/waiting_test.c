@@ -287,8 +287,9 @@ test_an_answer_of_an_agent_is_none(void **state)
     course_kit_play(k, ASK);
     report(k, "order/1", "late");
     (void)snprintf(json, sizeof(json),
-                   "{\"id\":\"1.0\",\"source\":\"/agents/a\",\"type\":\"approval.decided\",\"data\":"
-                   "{\"playbook\":\"p\",\"key\":\"%s\",\"verdict\":\"granted\",\"by\":\"a\"}}",
+                   "{\"id\":\"1.0\",\"source\":\"/agents/a\",\"type\":\"approval.decided\","
+                   "\"data\":{\"playbook\":\"p\",\"key\":\"%s\","
+                   "\"verdict\":\"granted\",\"by\":\"a\"}}",
                    request(k));
     rt_mpw_clear(&k->wire);
     pack_kit_event(k->pack, json, &k->wire, &event);
