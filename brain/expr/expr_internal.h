@@ -22,6 +22,7 @@
 #define BR__OUTSIDE "B2134"
 #define BR__INSIDE "B2135"
 #define BR__UNIT "B2136"
+#define BR__FAULTY "B2137"
 
 #define BR__NODES_MAX 1024
 #define BR__NAMES_MAX 160 // of functions and macros

@@ -533,6 +533,22 @@ is_chain_top(const reasoner *r, uint16_t index)
     return parent == BR__NO_NODE || node_at(r, parent)->code != BR__AND;
 }
 
+// What is made of constants only and was not folded has no value, whenever it is reached.
+static void
+check_value(reasoner *r, uint16_t index)
+{
+    const br__node *node = node_at(r, index);
+    bool is_loop = br__is_macro(node->code) || node->code == BR__COND;
+    for (uint16_t at = node->first_child; at != BR__NO_NODE; at = node_at(r, at)->next) {
+        if (node_at(r, at)->code != BR__CONST) {
+            return;
+        }
+    }
+    if (node->argc > 0 && !is_loop && node->code != BR__ENTRY) {
+        tell_never(r, index, BR__FAULTY, node->span, NULL, "this never has a value");
+    }
+}
+
 static void
 visit(reasoner *r, uint16_t index)
 {
@@ -565,6 +581,7 @@ visit(reasoner *r, uint16_t index)
         break;
     default:
         add_claim(r, index);
+        check_value(r, index);
     }
 }
 

@@ -172,6 +172,9 @@ test_reason_holds_claims_against_the_catalogue(void **state)
         {"a.wait > duration(\"2m\")", "1-23 B2134"},
         {"a.wait < duration(\"2h\")", "1-23 B2135"},
         {"a.idle_ms > 24", "13-14 B2136"},
+        {"a.x > 1 / 0", "7-11 B2137"},
+        {"int(\"abc\") == a.x", "1-10 B2137"},
+        {"a.flag || [1, 2][5] == 1", "11-19 B2137"},
     };
 
     (void)state;

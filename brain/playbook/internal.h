@@ -163,6 +163,10 @@ typedef struct br_loading {
 
 // br__playbook_load compiles one parsed document into the set.
 void br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag);
+// br__check_args reports arguments of a step that its action does not take, and missing ones.
+void br__check_args(const br_action *action, const rt_node *step, rt_diag *diag);
+// br__check_target reports a target that in plain text is of another kind than the action's.
+void br__check_target(const br_action *action, const rt_node *target, rt_diag *diag);
 // br__check_traps warns of texts that YAML reads otherwise than they look.
 void br__check_traps(const rt_node *root, rt_diag *diag);
 // br__check_sense looks at the set as a whole: playbooks that claim the same thing with the same

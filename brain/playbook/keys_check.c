@@ -225,6 +225,21 @@ report_shape(const walk *w, const char *code, const br_key *row, bool is_item, u
                 shape_name(forms, is_item ? 0 : row->items));
 }
 
+// YAML 1.1 reads some words as truth values where a text is meant.
+static void
+warn_of_truth_word(const walk *w, const rt_node *node)
+{
+    static const char *const words[] = {"yes", "no", "on",  "off",  "Yes",   "No",   "On", "Off",
+                                        "YES", "NO", "ON",  "OFF",  "y",     "n",    "Y",  "N",
+                                        "True", "TRUE", "False", "FALSE"};
+    for (size_t i = 0; i < RT_COUNT(words); i++) {
+        if (node->kind == RT_NODE_SCALAR && is_plain(node) && rt_str_is(node->text, words[i])) {
+            rt_diag_add(w->diag, RT_SEVERITY_WARNING, "B2065", node->mark, "put it in quotes",
+                        "other YAML tools read '%.*s' as a truth value", RT_STR_ARG(node->text));
+        }
+    }
+}
+
 // A scalar that its key does not take: the kind of scalar that was wanted, or another shape.
 static void
 check_scalar(const walk *w, const br_block *block, const br_key *row, bool is_item,
@@ -232,7 +247,9 @@ check_scalar(const walk *w, const br_block *block, const br_key *row, bool is_it
 {
     unsigned forms = (is_item ? row->items : row->forms) & SCALARS;
     unsigned out_of_range = 0;
-    bool is_empty = is_plain(node) && node->text.len == 0;
+    bool may_be_empty = !is_plain(node) && !row->required &&
+                        (forms & (BR_KEY_TEXT | BR_KEY_TEMPLATE)) != 0;
+    bool is_empty = node->text.len == 0 && !may_be_empty;
     char help[HELP_BYTES];
     if (forms == 0) {
         report_shape(w, code_of(row->shape, block->shape), row, is_item,
@@ -254,6 +271,9 @@ check_scalar(const walk *w, const br_block *block, const br_key *row, bool is_it
         }
         fit how = fits(row, form, node);
         if (how == FIT_YES) {
+            if ((form & (BR_KEY_TEXT | BR_KEY_TEMPLATE | BR_KEY_NAME)) != 0) {
+                warn_of_truth_word(w, node);
+            }
             return;
         }
         out_of_range = how == FIT_RANGE ? form : out_of_range;
@@ -342,6 +362,13 @@ static void
 check_list(walk *w, const br_block *block, const br_key *row, const rt_node *list)
 {
     const rt_node *item = list->child;
+    if (list->child_count < (uint32_t)row->min &&
+        (list->child_count > 0 || (!row->required && block->either == NULL))) {
+        char help[HELP_BYTES];
+        rt_diag_add(w->diag, RT_SEVERITY_ERROR, code_of(row->range, block->range), list->mark,
+                    example_of(row, help), "`%s` has at least %.0f entr%s", row->name, row->min,
+                    row->min == 1 ? "y" : "ies");
+    }
     if (row->max > 0 && list->child_count > (uint32_t)row->max) {
         for (size_t i = 0; i < (size_t)row->max; i++) {
             item = item->next;
@@ -366,7 +393,11 @@ check_value(walk *w, const br_block *block, const br_key *row, bool is_item, con
         enter(w, row->block, NULL, node);
     } else if (node->kind == RT_NODE_MAP && (forms & BR_KEY_NAMED) != 0) {
         enter(w, block, row, node);
-    } else if (node->kind != RT_NODE_MAP || (forms & BR_KEY_FREE) == 0) {
+    } else if (node->kind == RT_NODE_MAP && (forms & BR_KEY_FREE) != 0) {
+        for (const rt_node *value = node->child; value != NULL; value = value->next) {
+            warn_of_truth_word(w, value);
+        }
+    } else {
         // A text where a plain scalar is wanted has the code of all files.
         bool is_plain_key =
             (forms & SCALARS & ~(unsigned)(BR_KEY_EXPRESSION | BR_KEY_TEMPLATE)) != 0 &&

@@ -39,6 +39,7 @@ static const br_key keys[] = {
      .choices = colours,
      .fallback = "green",
      .example = "red"},
+    {.name = "pair", .items = BR_KEY_TEXT, .min = 2, .example = "[a, b]"},
     {.name = "tags", .items = BR_KEY_TEXT, .min = 1, .max = 2, .required = true, .example = "[a]"},
     {.name = "any",
      .forms = BR_KEY_DURATION | BR_KEY_BOOL | BR_KEY_BLOCK,
@@ -140,6 +141,12 @@ test_keys_values_that_do_not_fit_are_named(void **state)
                 "x.yaml:2:7: error: `flag` wants true or false [B2003]\n");
     check_finds("tags: [a]\ncolour: blue\n", "x.yaml:2:9: error: `colour` cannot be 'blue' [T4]\n");
     check_finds("tags: [a, b, c]\n", "x.yaml:1:14: error: `tags` has at most 2 entries [T4]\n");
+    check_finds("tags: [a]\npair: [a]\n",
+                "x.yaml:2:7: error: `pair` has at least 2 entries [T4]\n");
+    check_finds("tags: [\"\"]\nwhen: \"\"\n",
+                "x.yaml:1:8: error: an entry of `tags` wants a text [B2003]\n"
+                "x.yaml:2:7: error: `when` wants one expression [B2003]\n");
+    check_finds("tags: [a]\ntext: \"\"\n", "");
     check_finds("tags: [a]\nany: [{size: 10}]\n",
                 "x.yaml:2:14: error: `size` must be from 1 to 9 [I4]\n");
     check_finds("tags: [a]\nany: maybe\n", "x.yaml:2:6: error: `any` wants a duration such as "

@@ -57,14 +57,14 @@ action_arg(const br_action *action, rt_str name)
 }
 
 static void
-unknown_arg(const br_loading *l, const br_action *action, const rt_node *node)
+unknown_arg(const br_action *action, const rt_node *node, rt_diag *diag)
 {
     rt_str names[BR_ACTION_ARGS_MAX];
     char help[128];
     for (uint32_t i = 0; i < action->arg_count; i++) {
         names[i] = action->args[i].name;
     }
-    rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2013", node->key_mark,
+    rt_diag_add(diag, RT_SEVERITY_ERROR, "B2013", node->key_mark,
                 rt_diag_did_you_mean(node->key, names, action->arg_count, help, sizeof(help)),
                 "action '%.*s' has no argument '%.*s'", RT_STR_ARG(action->name),
                 RT_STR_ARG(node->key));
@@ -87,8 +87,7 @@ load_arg(const br_loading *l, br_step *step, const rt_node *node, const br_expr_
 {
     const rt_field *field = action_arg(step->action, node->key);
     if (field == NULL) {
-        unknown_arg(l, step->action, node);
-        return;
+        return; // complained of already
     }
     if (step->arg_count == BR_ACTION_ARGS_MAX || node->kind != RT_NODE_SCALAR) {
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2014", node->mark, NULL,
@@ -112,6 +111,32 @@ load_arg(const br_loading *l, br_step *step, const rt_node *node, const br_expr_
     }
 }
 
+void
+br__check_args(const br_action *action, const rt_node *step, rt_diag *diag)
+{
+    const rt_node *args = br_key_map(step, "args");
+    if (args == NULL && rt_node_get(step, "args") != NULL) {
+        return; // complained of already
+    }
+    for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
+        if (action_arg(action, a->key) == NULL) {
+            unknown_arg(action, a, diag);
+        }
+    }
+    for (uint32_t i = 0; i < action->arg_count; i++) {
+        const rt_field *field = &action->args[i];
+        bool given = false;
+        for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
+            given = given || rt_str_equal(a->key, field->name);
+        }
+        if (field->required && !given) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2016", step->mark, NULL,
+                        "action '%.*s' needs argument '%.*s'", RT_STR_ARG(action->name),
+                        RT_STR_ARG(field->name));
+        }
+    }
+}
+
 static void
 load_args(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
@@ -119,24 +144,13 @@ load_args(const br_loading *l, br_step *step, const rt_node *node, const br_expr
     for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
         load_arg(l, step, a, env);
     }
-    for (uint32_t i = 0; i < step->action->arg_count; i++) {
-        const rt_field *field = &step->action->args[i];
-        bool given = false;
-        for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
-            given = given || rt_str_equal(a->key, field->name);
-        }
-        if (field->required && !given) {
-            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2016", node->mark, NULL,
-                        "action '%.*s' needs argument '%.*s'", RT_STR_ARG(step->action->name),
-                        RT_STR_ARG(field->name));
-        }
-    }
+    br__check_args(step->action, node, l->diag);
 }
 
 // A target that begins with its kind in plain text must begin with the one the action takes: the
 // gate would refuse it every time.
-static void
-check_target(const br_loading *l, const br_action *action, const rt_node *target)
+void
+br__check_target(const br_action *action, const rt_node *target, rt_diag *diag)
 {
     rt_str text = target->text;
     rt_str kind = action->resource;
@@ -149,9 +163,20 @@ check_target(const br_loading *l, const br_action *action, const rt_node *target
     if (kind.len > 0 && !computed && !fits) {
         char help[RT_ERR_DETAIL_MAX];
         (void)snprintf(help, sizeof(help), "it begins with %.*s/", RT_STR_ARG(kind));
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2025", target->mark, help,
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2025", target->mark, help,
                     "the target of %.*s is of kind '%.*s', not '%.*s'", RT_STR_ARG(action->name),
                     RT_STR_ARG(kind), RT_STR_ARG(text));
+    }
+}
+
+static void
+check_text_target(const br_loading *l, const br_step *step, const rt_node *target)
+{
+    rt_kind kind = step->target != NULL ? br_template_kind(step->target) : RT_KIND_NONE;
+    if (kind != RT_KIND_NONE && kind != RT_KIND_STR) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2015", target->mark, NULL,
+                    "the target of '%.*s' must be str, not %s", RT_STR_ARG(step->action->name),
+                    rt_kind_name(kind));
     }
 }
 
@@ -181,7 +206,8 @@ load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_ex
         // findings are in diag
         RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
         step->target_text = target->text;
-        check_target(l, action, target);
+        check_text_target(l, step, target);
+        br__check_target(action, target, l->diag);
     }
     load_args(l, step, node, env);
 }
@@ -198,7 +224,7 @@ br_expr *
 br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env, rt_kind want)
 {
     br_expr *expr = NULL;
-    if (node != NULL) {
+    if (node != NULL && node->text.len > 0) { // of an empty one was complained already
         // findings are in diag
         RT_IGNORE(br_expr_compile(node->text, node, env, want, l->diag, &expr));
     }
@@ -333,7 +359,8 @@ static void
 load_events(const br_loading *l, const rt_node *root)
 {
     const rt_node *events = br_key_list(root, "events");
-    if (rt_node_get(root, "events") == NULL || (events != NULL && events->child == NULL)) {
+    bool is_said = rt_node_get(root, "events") != NULL || rt_node_get(root, "pattern") != NULL;
+    if (!is_said || (events != NULL && events->child == NULL)) {
         br__load_missing(l, root, "events", "for example events: [order.created]");
     }
     for (const rt_node *node = events != NULL ? events->child : NULL; node != NULL;
@@ -351,8 +378,7 @@ load_events(const br_loading *l, const rt_node *root)
             continue;
         }
         (void)br__load_same_entity(l, root, node, type); // findings are in diag
-        l->playbook->info.events++;
-        l->playbook->entity = type->entity;
+        l->playbook->entity = l->playbook->info.events++ == 0 ? type->entity : l->playbook->entity;
         load_rule(l, root, type);
     }
 }
@@ -379,6 +405,9 @@ load_verify(const br_loading *l, const rt_node *root)
     }
     if (escalate == NULL && l->playbook->approve.escalate) {
         br__load_missing(l, root, "escalate", "approve.on_timeout: escalate asks for it");
+    }
+    if (l->playbook->info.events == 0) {
+        return; // whose entity it would look at is not known, and that was said
     }
     br_env env = {pack, timer, plan != NULL ? plan : br_pack_plan(pack, timer)};
     br_expr_env names = br__load_env(l, &env, BR_REASONS_ERROR);
@@ -452,8 +481,11 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     if (playbook->info.id.len == 0) { // complained of already
         return;
     }
+    const br_playbook *other = br__playbook_find(set, playbook->info.id);
     if (!rt_map_put(set->by_id, rt_bytes_of_str(playbook->info.id), set->count - 1)) {
-        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2020", rt_node_get(root, "id")->mark, NULL,
+        char help[256];
+        (void)snprintf(help, sizeof(help), "it stands in %.*s too", RT_STR_ARG(other->info.file));
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2020", rt_node_get(root, "id")->mark, help,
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
     }

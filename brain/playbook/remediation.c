@@ -126,8 +126,8 @@ read_template(const rt_node *map, const char *key, rt_diag *diag)
     return node->text;
 }
 
-static rt_value
-scalar_value(const rt_node *node)
+rt_value
+br_remediation_value(const rt_node *node)
 {
     rt_value value = RT_TEXT(node->text);
 
@@ -167,7 +167,7 @@ read_args(const rt_node *args, br_remediation_step *step, rt_diag *diag)
             continue;
         }
         check_template(node, diag);
-        step->args[step->arg_count++] = (br_remediation_arg){node->key, scalar_value(node)};
+        step->args[step->arg_count++] = (br_remediation_arg){node->key, br_remediation_value(node)};
     }
 }
 

@@ -81,6 +81,9 @@ rt_err br_remediation_parse(const char *file, rt_str text, rt_diag *diag,
 //   errors    RT_ECONFIG as above · RT_ENOMEM
 rt_err br_remediation_of(const char *file, const rt_node *root, rt_diag *diag,
                          br_remediation **ret) RT_MUST_USE;
+// br_remediation_value reads an argument: an unquoted number or truth value is one, everything else
+// is text.
+rt_value br_remediation_value(const rt_node *node);
 // br_remediation_free releases it; NULL is fine.
 void br_remediation_free(br_remediation *remediation);
 // br_remediation_applies evaluates `when`; a condition without a value (absent field) is false.

@@ -69,6 +69,66 @@ br_playbooks_free(br_playbooks *set)
     rt_free(set);
 }
 
+// An argument of a remediation is the number or truth value that it looks like, or else a text; the
+// action must want just that.
+static void
+check_argument(const br_action *action, const rt_node *node, rt_diag *diag)
+{
+    rt_value value = br_remediation_value(node);
+    for (uint32_t i = 0; i < action->arg_count; i++) {
+        rt_kind want = action->args[i].kind;
+        bool fits = value.kind == want || (value.kind == RT_KIND_I64 && want == RT_KIND_F64);
+        if (rt_str_equal(action->args[i].name, node->key) && !fits) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2015", node->mark,
+                        want == RT_KIND_STR ? "put it in quotes" : "write a plain value",
+                        "argument '%.*s' of '%.*s' must be %s, not %s", RT_STR_ARG(node->key),
+                        RT_STR_ARG(action->name), rt_kind_name(want), rt_kind_name(value.kind));
+        }
+    }
+}
+
+// What of a remediation's step only the pack knows.
+static void
+check_step(const br_playbooks *set, const rt_node *step, rt_diag *diag)
+{
+    const rt_node *name = br_key_node(step, "action");
+    const rt_node *target = br_key_node(step, "target");
+    const br_action *action = name != NULL ? br_pack_action(set->pack, name->text) : NULL;
+    char help[128];
+    if (name != NULL && action == NULL) {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2012", name->mark,
+                    br_pack_suggest_action(set->pack, name->text, help, sizeof(help)),
+                    "unknown action '%.*s'", RT_STR_ARG(name->text));
+    }
+    if (action == NULL || set->is_restored) {
+        return;
+    }
+    br__check_args(action, step, diag);
+    const rt_node *args = br_key_map(step, "args");
+    for (const rt_node *a = args != NULL ? args->child : NULL; a != NULL; a = a->next) {
+        if (a->kind == RT_NODE_SCALAR) { // else complained of already
+            check_argument(action, a, diag);
+        }
+    }
+    if (target != NULL) {
+        br__check_target(action, target, diag);
+    }
+}
+
+static void
+check_only_one(const br_playbooks *set, const rt_node *root, rt_diag *diag)
+{
+    const rt_node *id = br_key_node(root, "id");
+    for (size_t i = 0; id != NULL && !set->is_restored && i < set->count; i++) {
+        const br_playbook_info *info = &set->playbooks[i].info;
+        if (rt_str_is(info->kind, "remediation") && rt_str_equal(info->id, id->text)) {
+            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2020", id->mark, NULL,
+                        "remediation '%.*s' stands in %.*s too", RT_STR_ARG(id->text),
+                        RT_STR_ARG(info->file));
+        }
+    }
+}
+
 static rt_err
 load_remediation(br_playbooks *set, const char *file, const rt_node *root, rt_diag *diag)
 {
@@ -80,14 +140,9 @@ load_remediation(br_playbooks *set, const char *file, const rt_node *root, rt_di
     }
     const rt_node *steps = br_key_list(root, "steps");
     for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
-        const rt_node *action = br_key_node(s, "action");
-        char help[128];
-        if (action != NULL && br_pack_action(set->pack, action->text) == NULL) {
-            rt_diag_add(diag, RT_SEVERITY_ERROR, "B2012", action->mark,
-                        br_pack_suggest_action(set->pack, action->text, help, sizeof(help)),
-                        "unknown action '%.*s'", RT_STR_ARG(action->text));
-        }
+        check_step(set, s, diag);
     }
+    check_only_one(set, root, diag);
     br_playbook *playbook = &set->playbooks[set->count++];
     playbook->info = (br_playbook_info){.id = br_key_str(&br_block_remediation, root, "id"),
                                         .doc = br_key_str(&br_block_remediation, root, "doc"),
@@ -133,7 +188,8 @@ load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
         return rt_fail(err, "no memory to read %s", name);
     }
     br__check_traps(root, diag);
-    rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
+    const rt_node *said = br_key_node(root, "kind");
+    rt_str kind = said != NULL ? said->text : RT_STR("");
     if (rt_str_is(kind, "playbook")) {
         br__playbook_load(set, name, root, diag);
     } else if (rt_str_is(kind, "remediation")) {

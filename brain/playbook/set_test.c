@@ -420,7 +420,8 @@ test_set_tells_what_it_holds(void **state)
         "kind: playbook\nid: late\ndoc: Is late.\nowner: ops\nmode: shadow\n"
         "events: [delay.detected, order.shipped]\nthrottle: {key: event.subject, per: 2h}\n" DO,
         "kind: remediation\nid: r\ndoc: Heals.\nfor: other\n"
-        "steps:\n  - {action: alert_operator, wait: 5m}\nescalate: {text: help}\n"};
+        "steps:\n  - {action: alert_operator, args: {text: a}, wait: 5m}\n"
+        "escalate: {text: help}\n"};
     br_playbooks *set = compile_good(texts, 2);
     br_playbook_info late = br_playbooks_info(set, 1); // in order of file names
 
@@ -513,7 +514,7 @@ test_set_without_memory_is_no_set(void **state)
 {
     static const char remediation[] =
         "kind: remediation\nid: r\ndoc: Heals.\nfor: other\n"
-        "steps:\n  - {action: alert_operator, wait: 5m}\nescalate: {text: help}\n";
+        "steps:\n  - {action: alert_operator, args: {text: a}, wait: 5m}\nescalate: {text: help}\n";
     const br_playbook_file files[] = {{RT_STR("a.yaml"), RT_STR(HEAD DO "when: data.risk > 0.5\n")},
                                       {RT_STR("b.yaml"), RT_STR("kind: playbook\nid: q\n"
                                                                "events: [order.created]\n" DO VERIFY

@@ -1,25 +1,10 @@
 // Design notes.
 // Texts that a person and YAML read differently, although the file is well formed: what stands
-// behind " #" is a comment, and other tools (YAML 1.1) take yes, no, on and off for truth values.
-// Only what is surely a slip is reported: a comment that begins right behind its # or that goes on
-// like a condition, and such a word where a text is meant, not where a key has it as a choice.
+// behind " #" is a comment. Only what is surely a slip is reported: a comment that begins right
+// behind its #, or that goes on like a condition.
 #include "brain/playbook/internal.h"
 
 #define DEPTH_MAX (RT_YAML_DEPTH_MAX + 1)
-
-static bool
-is_truth_word(rt_str text)
-{
-    static const char *const words[] = {"yes", "no", "on",  "off", "Yes",  "No",   "On",  "Off",
-                                        "YES", "NO", "ON",  "OFF", "y",    "n",    "Y",   "N",
-                                        "True", "TRUE", "False", "FALSE"};
-    for (size_t i = 0; i < RT_COUNT(words); i++) {
-        if (rt_str_is(text, words[i])) {
-            return true;
-        }
-    }
-    return false;
-}
 
 // The comment behind a plain scalar, in its line; empty without one. The text of a file that was
 // parsed ends in NUL.
@@ -54,10 +39,6 @@ check_scalar(const rt_node *node, rt_diag *diag)
                     "put the whole text in quotes, or a space behind the #",
                     "'#%.*s' is a comment, no part of the value",
                     RT_MIN((int)comment.len, 40), comment.ptr);
-    }
-    if (is_truth_word(node->text) && !rt_str_is(node->key, "mode")) {
-        rt_diag_add(diag, RT_SEVERITY_WARNING, "B2065", node->mark, "put it in quotes",
-                    "other YAML tools read '%.*s' as a truth value", RT_STR_ARG(node->text));
     }
 }
 

@@ -20,6 +20,7 @@
 //
 // Invariant: `frame.pending` is true exactly between a key and its value.
 
+#define REFUSED_MAX 8
 #define CODE_SYNTAX "B2008"
 #define CODE_REFUSED "B2009"
 #define CODE_DUPLICATE "B2005"
@@ -49,6 +50,7 @@ typedef struct builder {
     size_t depth;
     frame frames[RT_YAML_DEPTH_MAX];
     bool is_over; // nothing more is read
+    unsigned refused; // anchors, aliases and tags met
     rt_err err; // RT_ENOMEM, otherwise findings stand in diag
 } builder;
 
@@ -270,11 +272,24 @@ on_end(builder *b)
     b->depth--;
 }
 
+// After so many anchors, aliases and tags there is nothing new to say: a file of nothing else is
+// left at once.
+static void
+count_refused(builder *b)
+{
+    if (++b->refused == REFUSED_MAX) {
+        b->is_over = true;
+    }
+}
+
 // Reports an anchor or a tag of a node.
 static void
 refuse_properties(builder *b, const yaml_event_t *event, const yaml_char_t *anchor,
                   const yaml_char_t *tag)
 {
+    if (anchor != NULL || tag != NULL) {
+        count_refused(b);
+    }
     if (anchor != NULL) {
         rt_diag_add(b->diag, RT_SEVERITY_ERROR, CODE_REFUSED, event_mark(event),
                     "write the value out", "anchors (&%.40s) are not supported",
@@ -290,6 +305,7 @@ refuse_properties(builder *b, const yaml_event_t *event, const yaml_char_t *anch
 static void
 on_alias(builder *b, const yaml_event_t *event)
 {
+    count_refused(b);
     rt_diag_add(b->diag, RT_SEVERITY_ERROR, CODE_REFUSED, event_mark(event), "write the value out",
                 "aliases (*%.40s) are not supported", (const char *)event->data.alias.anchor);
     if (is_at_key(b)) {
