@@ -189,9 +189,12 @@ wrong_value(const br_key *row, bool is_text_argument)
 }
 
 static void
-mutate_key(const book *b, const br_block *block, const rt_node *step, const rt_node *node)
+mutate_key(const book *b, const br_block *block, const rt_node *step, const rt_node *owner,
+           const rt_node *node)
 {
-    const char *name = block != NULL ? block->name : "args";
+    // A captured value that nothing reads may be called anything.
+    bool is_capture = block == NULL && rt_str_is(owner->key, "capture");
+    const char *name = block != NULL ? block->name : is_capture ? "capture" : "args";
     const br_key *row = block != NULL ? br_key_find(block, node->key) : NULL;
     size_t from = offset_of(b->text, node->key_mark);
     size_t value = offset_of(b->text, node->mark);
@@ -201,6 +204,8 @@ mutate_key(const book *b, const br_block *block, const rt_node *step, const rt_n
                                    : is_optional_argument(step, node->key, &is_text);
     char other[2] = {(char)(b->text[from] == 'z' ? 'a' : b->text[from] + 1), '\0'};
     const char *wrong = wrong_value(row, is_text);
+    // Where every part of a pattern has a key of its own, nobody computes that of the pattern.
+    bool is_unused = block == &br_block_pattern && rt_str_is(node->key, "key");
     size_t after = end;
     size_t before = from;
 
@@ -214,12 +219,12 @@ mutate_key(const book *b, const br_block *block, const rt_node *step, const rt_n
         }
         before = before > 0 && b->text[before - 1] == ',' ? before - 1 : from;
     }
-    try(b, MUTATE_DELETE, name, node, before, end, "", is_optional);
-    try(b, MUTATE_RENAME, name, node, from, from + 1, other, false);
+    try(b, MUTATE_DELETE, name, node, before, end, "", is_optional || is_capture);
+    try(b, MUTATE_RENAME, name, node, from, from + 1, other, is_capture);
     try(b, MUTATE_SHAPE, name, node, value, end_of(b->text, node),
         node->kind == RT_NODE_SCALAR ? "[x]" : "\"x\"", false);
     if (wrong != NULL) {
-        try(b, MUTATE_VALUE, name, node, value, end_of(b->text, node), wrong, false);
+        try(b, MUTATE_VALUE, name, node, value, end_of(b->text, node), wrong, is_unused);
     }
 }
 
@@ -253,7 +258,7 @@ mutate_book(const book *b, const rt_node *root)
         const br_key *row = block != NULL ? br_key_find(block, node->key) : NULL;
         if (node->key.len > 0) {
             const rt_node *step = block == NULL ? levels[depth - 2].owner : owner;
-            mutate_key(b, block, step, node);
+            mutate_key(b, block, step, owner, node);
         }
         if (node->kind == RT_NODE_LIST) {
             levels[depth++] = (level){node->child, row != NULL ? row->block : NULL, NULL};
