@@ -36,6 +36,9 @@ item_at(br__fork *f, size_t index)
 static const br_situation *
 known_before(br__fork *f, const rt_event *event)
 {
+    if (f->know != NULL) {
+        return f->know(f->know_user, f->situation);
+    }
     if (!f->result->is_partial || event->context.len == 0) {
         return f->situation;
     }
@@ -507,12 +510,40 @@ walk(br__fork *f)
 
 // --- parts ---------------------------------------------------------------------------------------
 
-static rt_err
-open_parts(br__fork *f, rt_diag *diag)
+static void
+open_state_parts(br__fork *f)
 {
-    const br_backtest_config *config = f->config;
-    br_playbooks *set = NULL;
     f->store = rt_store_open_memory();
+    f->skipped = rt_map_new();
+    f->matched = rt_map_new();
+    f->recorded_timers = rt_map_new();
+    f->timers = rt_map_new();
+    f->own_seq = BR__OWN_SEQ;
+    f->seq = 0;
+    f->first = 0;
+    f->queue_first = 0;
+    f->queue_count = 0;
+    f->raise = (br__fork_raise){.seq = 0};
+    f->was_decided = false;
+    f->in_batch = false;
+}
+
+static void
+close_state_parts(br__fork *f)
+{
+    br_state_free(f->state);
+    f->state = NULL;
+    rt_store_close(f->store);
+    rt_map_free(f->skipped);
+    rt_map_free(f->matched);
+    rt_map_free(f->recorded_timers);
+    rt_map_free(f->timers);
+}
+
+rt_err
+br__fork_open(br__fork *f, rt_diag *diag)
+{
+    open_state_parts(f);
     f->pending = br_pending_new();
     f->items = rt_new_array(br__fork_item, BR_PENDING_MAX);
     f->situation = rt_new(br_situation);
@@ -524,29 +555,40 @@ open_parts(br__fork *f, rt_diag *diag)
     rt_mpw_init(&f->wire, FORK_WIRE_MAX);
     rt_mpw_init(&f->context, FORK_WIRE_MAX);
     rt_mpw_init(&f->payload, FORK_WIRE_MAX);
-    f->skipped = rt_map_new();
-    f->matched = rt_map_new();
-    f->recorded_timers = rt_map_new();
-    f->timers = rt_map_new();
     f->queue = rt_new_array(br__fork_action, BR_OUTBOX_MAX);
-    f->own_seq = BR__OWN_SEQ;
-    rt_err err = br_state_new(f->store, &config->state, diag, &f->state);
-    if (err == RT_OK) {
-        err = br_playbooks_compile(config->state.pack, config->files, config->file_count,
-                                   config->version, diag, &set);
+    return br_state_new(f->store, &f->config->state, diag, &f->state);
+}
+
+static void
+go_live(br__fork *f, br_playbooks *set)
+{
+    br_playbooks_free(f->state->playbooks);
+    f->state->playbooks = set;
+}
+
+rt_err
+br__fork_renew(br__fork *f, br_playbooks *set)
+{
+    rt_diag *diag = rt_diag_new();
+    close_state_parts(f);
+    while (br_pending_count(f->pending) > 0) { // it is large: emptied, not made anew
+        br_pending_pop(f->pending);
     }
+    open_state_parts(f);
+    rt_err err = br_state_new(f->store, &f->config->state, diag, &f->state);
+    rt_diag_free(diag);
     if (err == RT_OK) {
-        br_playbooks_free(f->state->playbooks);
-        f->state->playbooks = set;
+        go_live(f, set);
+    } else {
+        br_playbooks_free(set);
     }
     return err;
 }
 
-static void
-close_parts(br__fork *f)
+void
+br__fork_close(br__fork *f)
 {
-    br_state_free(f->state);
-    rt_store_close(f->store);
+    close_state_parts(f);
     br_pending_free(f->pending);
     rt_free(f->items);
     rt_free(f->situation);
@@ -558,11 +600,41 @@ close_parts(br__fork *f)
     rt_mpw_fini(&f->wire);
     rt_mpw_fini(&f->context);
     rt_mpw_fini(&f->payload);
-    rt_map_free(f->skipped);
-    rt_map_free(f->matched);
-    rt_map_free(f->recorded_timers);
-    rt_map_free(f->timers);
     rt_free(f->queue);
+}
+
+// Fires what is due up to a time, one time after the other, each with what it leads to.
+static rt_err
+pass_time(br__fork *f, int64_t until_ms)
+{
+    rt_err err = quiesce(f);
+    while (err == RT_OK && br_timers_next_ms(f->state->timers) <= until_ms) {
+        err = br__fork_fire(f, br_timers_next_ms(f->state->timers), true);
+        if (err == RT_OK) {
+            err = quiesce(f);
+        }
+    }
+    return err;
+}
+
+rt_err
+br__fork_wait(br__fork *f, int64_t until_ms)
+{
+    rt_err err = pass_time(f, until_ms);
+    f->state->meta.clock_ms = RT_MAX(f->state->meta.clock_ms, until_ms);
+    return err;
+}
+
+rt_err
+br__fork_happen(br__fork *f, rt_event *event)
+{
+    rt_err err = br__fork_wait(f, event->time_ms);
+    if (err == RT_OK) {
+        event->seq = ++f->own_seq;
+        event->at_ms = f->state->meta.clock_ms;
+        err = br__fork_take(f, event, true, true);
+    }
+    return err == RT_OK ? quiesce(f) : err;
 }
 
 rt_err
@@ -570,13 +642,19 @@ br_backtest(const br_backtest_config *config, rt_diag *diag, br_backtest_result 
 {
     memset(ret_result, 0, sizeof(*ret_result));
     br__fork f = {.config = config, .result = ret_result};
-    rt_err err = open_parts(&f, diag);
+    br_playbooks *set = NULL;
+    rt_err err = br__fork_open(&f, diag);
     if (err == RT_OK) {
+        err = br_playbooks_compile(config->state.pack, config->files, config->file_count,
+                                   config->version, diag, &set);
+    }
+    if (err == RT_OK) {
+        go_live(&f, set);
         err = walk(&f);
     }
     if (err == RT_OK) {
         ret_result->undecided = br_pending_count(f.pending);
     }
-    close_parts(&f);
+    br__fork_close(&f);
     return err;
 }

@@ -49,6 +49,9 @@ typedef struct br__fork {
     size_t first;
     br_situation *situation;
     br_situation *known; // from the record, when the journal's beginning is missing
+    // What else is taken to be known of an event; NULL: what the fork knows.
+    const br_situation *(*know)(void *user, const br_situation *seen);
+    void *know_user;
     rt_arena *arena;     // of consulting
     rt_arena *decide_arena;
     rt_arena *decode_arena;
@@ -80,6 +83,16 @@ rt_err br__fork_take(br__fork *f, rt_event *event, bool decided, bool is_own) RT
 // br__fork_at is the brain's clock for something that happens at `time_ms`, or that was recorded at
 // `at_ms`: with the events' own clock it follows from the fork alone.
 int64_t br__fork_at(const br__fork *f, int64_t time_ms, int64_t at_ms);
+// br__fork_open makes the parts for config and result, which are set; br__fork_renew forgets all
+// that happened and makes another set live (taken); br__fork_close frees everything, whatever
+// br__fork_open came to.
+rt_err br__fork_open(br__fork *f, rt_diag *diag) RT_MUST_USE;
+rt_err br__fork_renew(br__fork *f, br_playbooks *set) RT_MUST_USE;
+void br__fork_close(br__fork *f);
+// br__fork_happen lets an event without a record happen at event->time_ms, after everything that is
+// due before, with all that it leads to; br__fork_wait only lets the time pass.
+rt_err br__fork_happen(br__fork *f, rt_event *event) RT_MUST_USE;
+rt_err br__fork_wait(br__fork *f, int64_t until_ms) RT_MUST_USE;
 // br__fork_live tells whether the period has begun.
 bool br__fork_live(const br__fork *f, int64_t at_ms);
 

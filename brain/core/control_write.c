@@ -3,6 +3,7 @@
 // in the journal with who did it, and takes effect when it is folded, so a replay comes to the same
 // state. The caller is answered when that record is durable.
 #include "brain/core/control.h"
+#include "brain/core/rehearse.h"
 
 #include <stdio.h>
 
@@ -342,6 +343,9 @@ check_files(const br_ask *ask, rt_mp *at, rt_diag *diag, br_playbooks **ret_set)
     if (err == RT_OK) {
         err = br_playbooks_compile(ask->brain->config.pack, files, count,
                                    ask->brain->state->meta.playbooks_version + 1, diag, ret_set);
+    }
+    if (err == RT_OK) { // the set is freed by the caller
+        err = br_rehearse(ask->brain->config.pack, files, count, diag, NULL, NULL);
     }
     rt_free(files);
     return err;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "brain/core/internal.h"
+#include "brain/core/rehearse.h"
 #include "runtime/base/alloc.h"
 #include "runtime/base/log.h"
 #include "runtime/base/planted.h"
@@ -286,6 +287,13 @@ compile_dir(const br_pack *pack, const char *dir, uint64_t version, rt_diag *dia
     rt_err err = read_files(dir, &walk);
     if (err == RT_OK) {
         err = br_playbooks_compile(pack, walk.files, walk.count, version, diag, ret_set);
+    }
+    if (err == RT_OK) {
+        err = br_rehearse(pack, walk.files, walk.count, diag, NULL, NULL);
+        if (err != RT_OK) {
+            br_playbooks_free(*ret_set);
+            *ret_set = NULL;
+        }
     }
     rt_free(walk.files);
     rt_arena_free(walk.arena);

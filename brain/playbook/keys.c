@@ -218,6 +218,103 @@ const br_block br_block_pattern = {.name = "pattern",
                                    .either = pattern_forms,
                                    PLAYBOOK_CODES};
 
+static const br_key test_action_keys[] = {
+    {.name = "action",
+     .forms = BR_KEY_ACTION,
+     .required = true,
+     .doc = "an action of the pack",
+     .example = "alert_operator"},
+    {.name = "target",
+     .forms = BR_KEY_TEXT,
+     .doc = "what it is done to; without it, anything",
+     .example = "order/1"},
+    {.name = "args",
+     .forms = BR_KEY_FREE,
+     .doc = "arguments that it has, among others",
+     .example = "{channel: whatsapp}"},
+    {0},
+};
+
+const br_block br_block_test_action = {.name = "test_action",
+                                       .doc = "an action that is expected",
+                                       .keys = test_action_keys,
+                                       PLAYBOOK_CODES};
+
+#define TEST_EXPECTATIONS \
+    {.name = "expect", \
+     .items = BR_KEY_BLOCK, \
+     .block = &br_block_test_action, \
+     .max = BR_CONSULTED_MAX, \
+     .doc = "every action that is taken, in any order; [] for none", \
+     .example = "[{action: alert_operator}]"}, \
+    {.name = "verdict", \
+     .forms = BR_KEY_TEXT, \
+     .doc = "what the playbook said, or what became of an action", \
+     .example = "throttled"}, \
+    { \
+        .name = "why", .forms = BR_KEY_TEXT, .doc = "a part of the reason", \
+        .example = "data.attempt" \
+    }
+
+static const br_key test_step_keys[] = {
+    {.name = "after",
+     .forms = BR_KEY_DURATION,
+     .max = DAYS_MS(366),
+     .fallback = "1m",
+     .doc = "how long after the one before",
+     .example = "2h"},
+    {.name = "type",
+     .forms = BR_KEY_EVENT,
+     .doc = "what happens; without it, only time passes",
+     .example = "delivery.failed"},
+    {.name = "subject",
+     .forms = BR_KEY_TEXT,
+     .max = 128,
+     .doc = "whom it is about",
+     .example = "order/1"},
+    {.name = "data", .forms = BR_KEY_FREE, .doc = "its fields", .example = "{attempt: 2}"},
+    TEST_EXPECTATIONS,
+    {0},
+};
+
+const br_block br_block_test_step = {.name = "test_step",
+                                     .doc = "something that happens in a case",
+                                     .keys = test_step_keys,
+                                     PLAYBOOK_CODES};
+
+static const br_key test_keys[] = {
+    {.name = "name",
+     .forms = BR_KEY_TEXT,
+     .required = true,
+     .max = 200,
+     .doc = "what it shows, as a sentence",
+     .example = "a second failed attempt asks the customer"},
+    {.name = "at",
+     .forms = BR_KEY_TEXT,
+     .doc = "when it begins, RFC 3339; without it a Monday noon",
+     .example = "2026-01-05T12:00:00-05:00"},
+    {.name = "given",
+     .forms = BR_KEY_FREE,
+     .doc = "what is known of entities, memory and features unless an event says otherwise",
+     .example = "{order/1: {status: shipped}}"},
+    {.name = "events",
+     .items = BR_KEY_BLOCK,
+     .block = &br_block_test_step,
+     .required = true,
+     .min = 1,
+     .max = BR_TEST_STEPS_MAX,
+     .doc = "what happens",
+     .example = "[{type: delivery.failed, subject: order/1, data: {attempt: 2}}]"},
+    TEST_EXPECTATIONS,
+    {0},
+};
+
+const br_block br_block_test = {.name = "test",
+                                .doc = "a case that every load plays; one that fails refuses the "
+                                       "set",
+                                .keys = test_keys,
+                                PLAYBOOK_CODES};
+
 static const br_key playbook_keys[] = {
     {.name = "kind",
      .forms = BR_KEY_TEXT,
@@ -328,6 +425,12 @@ static const br_key playbook_keys[] = {
      .doc = "asked for when the expectation of verify does not hold",
      .example = "[{action: alert_operator, target: x, args: {text: Hola}}]",
      .range = "B2011"},
+    {.name = "tests",
+     .items = BR_KEY_BLOCK,
+     .block = &br_block_test,
+     .max = BR_TESTS_MAX,
+     .doc = "cases that every load plays",
+     .example = "[{name: x, events: [{type: order.created, subject: order/1}], expect: []}]"},
     {0},
 };
 

@@ -75,6 +75,9 @@ extern const br_block br_block_part;
 extern const br_block br_block_count;
 extern const br_block br_block_action;
 extern const br_block br_block_verify;
+extern const br_block br_block_test;
+extern const br_block br_block_test_step;
+extern const br_block br_block_test_action;
 extern const br_block br_block_remediation_step;
 extern const br_block br_block_remediation_end;
 

@@ -41,6 +41,8 @@
 #define BR_PLAYBOOK_ID_MAX 48 // bytes: "playbook:<id>" owns timers, whose owner has at most 64
 #define BR_PLAYBOOK_STEPS_MAX 8
 #define BR_PLAYBOOK_EVENTS_MAX 16
+#define BR_TESTS_MAX 32      // cases of one playbook
+#define BR_TEST_STEPS_MAX 32 // of one case
 #define BR_CONSULTED_MAX 64 // rules looked at for one event
 #define BR_CONSULTATION_BYTES_MAX (512u * 1024) // of one event's playbooks; more is not looked at
 #define BR_ELEMENTS_MAX 8   // parts of a pattern

@@ -5,6 +5,7 @@
 // forms for machines are written from its findings, so that it makes no difference who looked.
 #include <stdio.h>
 
+#include "brain/core/rehearse.h"
 #include "brain/playbook/findings.h"
 #include "brain/playbook/playbook.h"
 #include "runtime/base/alloc.h"
@@ -190,6 +191,9 @@ check_here(ctl_run *run, const gathering *g, rt_bytes *ret_answer)
     rt_err err = ctl_load_pack(run, diag, &pack);
     if (err == RT_OK) {
         err = br_playbooks_compile(pack, g->files, g->count, 1, diag, &set);
+    }
+    if (err == RT_OK) {
+        err = br_rehearse(pack, g->files, g->count, diag, NULL, NULL);
     }
     if (err == RT_OK || (err == RT_ECONFIG && rt_diag_errors(diag) > 0)) {
         err = answer_here(run, diag, set != NULL ? br_playbooks_count(set) : 0, ret_answer);
