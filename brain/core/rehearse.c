@@ -290,7 +290,8 @@ play_step(rehearsing *r, const rt_node *step, uint32_t number, int64_t at_ms)
     }
     const rt_event_type *type = rt_catalog_find(br_pack_catalog(r->pack), name);
     if (type == NULL || make_event(r, step, type, number, &event, &reject) != RT_OK) {
-        complain(r, step, NULL, "%.*s: %s %s", RT_STR_ARG(name), type == NULL ? "type" : reject.path,
+        complain(r, step, NULL, "%.*s: %s %s", RT_STR_ARG(name),
+                 type == NULL ? "type" : reject.path,
                  type == NULL ? "is not in the catalogue" : reject.text);
         return RT_ECONFIG;
     }
