@@ -609,7 +609,7 @@ pass_time(br__fork *f, int64_t until_ms)
 {
     rt_err err = quiesce(f);
     while (err == RT_OK && br_timers_next_ms(f->state->timers) <= until_ms) {
-        err = br__fork_fire(f, br_timers_next_ms(f->state->timers), true);
+        err = br__fork_fire(f, br_timers_next_ms(f->state->timers));
         if (err == RT_OK) {
             err = quiesce(f);
         }
