@@ -260,6 +260,9 @@ mutate_book(const book *b, const rt_node *root)
             const rt_node *step = block == NULL ? levels[depth - 2].owner : owner;
             mutate_key(b, block, step, owner, node);
         }
+        if (row != NULL && row->block == &br_block_test) {
+            continue; // a wrong case is noticed when it is played: brain/core/rehearse_test.c
+        }
         if (node->kind == RT_NODE_LIST) {
             levels[depth++] = (level){node->child, row != NULL ? row->block : NULL, NULL};
         } else if (node->kind == RT_NODE_MAP) {
