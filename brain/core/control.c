@@ -33,6 +33,8 @@ static const struct {
     {"playbooks.promote", br__ask_mode},
     {"approvals.list", br__ask_approvals},
     {"approvals.decide", br__ask_approval_decide},
+    {"runs.list", br__ask_runs},
+    {"runs.acknowledge", br__ask_run_ack},
     {"budgets.show", br__ask_budgets},
     {"actions.list", br__ask_actions},
     {"dlq.list", br__ask_dlq},

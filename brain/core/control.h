@@ -124,6 +124,8 @@ void br__promises_free(br_control *control);
 // --- control_approve.c: br__ask_* about what playbooks may do: requests, budgets, modes ---
 void br__ask_approvals(const br_ask *ask);
 void br__ask_approval_decide(const br_ask *ask);
+void br__ask_runs(const br_ask *ask);
+void br__ask_run_ack(const br_ask *ask);
 void br__ask_budgets(const br_ask *ask);
 void br__ask_mode(const br_ask *ask);
 

@@ -263,6 +263,142 @@ br__ask_approval_decide(const br_ask *ask)
     br__promise(ask, &answer);
 }
 
+// --- actions in order ---
+
+static bool
+next_run(const br_ask *ask, size_t *cursor, br_progress_row *ret_row, msg_run *ret_run)
+{
+    while (br_progress_next(ask->brain->state->progress, cursor, ret_row)) {
+        rt_mp mp = rt_mp_init(ret_row->value);
+        if (rt_str_is(ret_row->what, "run") &&
+            rt_msg_decode(&msg_run_def, &mp, ask->control->arena, ret_run) == RT_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+write_run(const br_brain *brain, const br_progress_row *row, const msg_run *run, rt_mpw *w)
+{
+    const msg_run_step *steps = run->steps.items;
+    br_map map = br__map_begin(w);
+    br__map_str(&map, "playbook", row->playbook);
+    br__map_str(&map, "key", row->key);
+    br__map_str(&map, "tenant", br__tenant_name(brain, row->tenant));
+    br__map_str(&map, "subject", run->subject);
+    br__map_u64(&map, "event_seq", run->event_seq);
+    br__map_u64(&map, "version", run->version);
+    br__map_i64(&map, "since_ms", run->since_ms);
+    br__map_u64(&map, "step", run->at + 1);
+    br__map_u64(&map, "steps", run->steps.count);
+    br__map_u64(&map, "tries", run->tries);
+    br__map_bool(&map, "undoing", run->undoing);
+    br__map_str(&map, "action", run->at < run->steps.count ? steps[run->at].asks.action
+                                                           : RT_STR(""));
+    br__map_str(&map, "target", run->at < run->steps.count ? steps[run->at].asks.target
+                                                           : RT_STR(""));
+    br__map_str(&map, "action_id", run->action_id);
+    br__map_end(&map);
+}
+
+void
+br__ask_runs(const br_ask *ask)
+{
+    br_progress_row row;
+    msg_run run;
+    uint32_t count = 0;
+    uint64_t total = 0;
+    uint64_t limit = RT_MIN(br__arg_u64(ask, "limit", LIST_MAX), LIST_MAX);
+    rt_str playbook = br__arg_str(ask, "playbook");
+    rt_arena_reset(ask->control->arena);
+    br_map answer = br__answer_begin(ask);
+    size_t header = rt_mpw_array32(br__map_key(&answer, "runs"));
+    for (size_t cursor = 0; next_run(ask, &cursor, &row, &run);) {
+        if (playbook.len > 0 && !rt_str_equal(playbook, row.playbook)) {
+            continue;
+        }
+        total++;
+        if (count < limit) {
+            write_run(ask->brain, &row, &run, answer.w);
+            count++;
+        }
+    }
+    rt_mpw_patch32(answer.w, header, count);
+    br__map_u64(&answer, "total", total);
+    br__answer_end(ask, &answer);
+}
+
+static bool
+find_run(const br_ask *ask, br_progress_row *ret_row, msg_run *ret_run)
+{
+    br_progress_row row;
+    msg_run run;
+    rt_tenant tenant;
+    bool given;
+    int found = 0;
+    rt_str playbook = br__arg_str(ask, "playbook");
+    rt_str key = br__arg_str(ask, "key");
+    if (!br__arg_tenant(ask, &tenant, &given)) {
+        return false;
+    }
+    rt_arena_reset(ask->control->arena);
+    for (size_t cursor = 0; next_run(ask, &cursor, &row, &run);) {
+        if (rt_str_equal(row.playbook, playbook) && rt_str_equal(row.key, key) &&
+            (!given || row.tenant.v == tenant.v)) {
+            *ret_row = row;
+            *ret_run = run;
+            found++;
+        }
+    }
+    if (found != 1) {
+        br__refuse(ask->control, ask->call, found == 0 ? RT_ENOTFOUND : RT_EINVAL,
+                   found == 0 ? "brainctl runs list" : "add --tenant",
+                   found == 0 ? "playbook %.*s runs nothing named '%.*s'; it may have ended"
+                              : "playbook %.*s runs '%.*s' for several tenants",
+                   RT_STR_ARG(playbook), RT_STR_ARG(key));
+    }
+    return found == 1;
+}
+
+void
+br__ask_run_ack(const br_ask *ask)
+{
+    br_progress_row row;
+    msg_run run;
+    char by[32];
+    rt_mpw data;
+    rt_str reason = br__arg_str(ask, "reason");
+    if (reason.len > REASON_MAX) {
+        br__refuse(ask->control, ask->call, RT_ELIMIT, NULL, "a reason has at most %d bytes",
+                   REASON_MAX);
+        return;
+    }
+    if (!find_run(ask, &row, &run)) {
+        return;
+    }
+    br__name_user(ask, by, sizeof(by));
+    rt_mpw_init(&data, 4096);
+    br_map map = br__map_begin(&data);
+    br__map_str(&map, "playbook", row.playbook);
+    br__map_str(&map, "key", row.key);
+    br__map_cstr(&map, "by", by);
+    if (reason.len > 0) {
+        br__map_str(&map, "reason", reason);
+    }
+    br__map_end(&map);
+    uint64_t left = run.steps.count - RT_MIN(run.at, run.steps.count);
+    if (br__take_asked(ask, "playbook.acknowledged", row.tenant, run.subject, &data)) {
+        br_map answer = br__answer_begin(ask);
+        br__map_str(&answer, "playbook", br__arg_str(ask, "playbook"));
+        br__map_str(&answer, "key", br__arg_str(ask, "key"));
+        br__map_u64(&answer, "steps_left", left);
+        br__map_u64(&answer, "seq", rt_journal_next_seq(ask->brain->journal) - 1);
+        br__promise(ask, &answer);
+    }
+    rt_mpw_fini(&data);
+}
+
 // --- budgets and modes ---
 
 void

@@ -516,6 +516,9 @@ fill(deciding *d)
     if (!number_actions(d)) {
         return RT_ENOMEM;
     }
+    for (uint32_t i = 0; d->course.run_count > 0 && i < d->candidate_count; i++) {
+        br_course_ran(&d->course, &d->candidates[i].msg);
+    }
     fill_head(d);
     d->out->decision.writes = d->course.writes;
     give_back_throttles(d);

@@ -296,7 +296,8 @@ static const char *const own_types[] = {"timer.fired",           "action.execute
                                         "system.halted",         "system.resumed",
                                         "decision.rewarded",     "metric.sampled",
                                         "playbook.mode_set",     "approval.requested",
-                                        "approval.decided",      "approval.expired"};
+                                        "approval.decided",      "approval.expired",
+                                        "playbook.acknowledged", "playbook.run_ended"};
 
 static void
 note_own_types(br_brain *brain)

@@ -267,6 +267,8 @@ follow_timer(br_course *course)
         br__waiting_timer(course, id, rest);
     } else if (timer_of(key, "approval", &rest)) {
         br__approval_timer(course, id, rest);
+    } else if (timer_of(key, "run", &rest)) {
+        br__run_timer(course, id, rest);
     } else if (timer_of(key, "budget", &rest)) {
         br__course_forget(course, RT_STR("budget"), id, rest);
     }
@@ -277,7 +279,9 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
 {
     rt_str id;
     rt_str key;
-    if (said->matches.count > 0 || rt_str_is(event->type->name, "approval.decided")) {
+    if (said->matches.count > 0 || rt_str_is(event->type->name, "approval.decided") ||
+        rt_str_is(event->type->name, "playbook.acknowledged") ||
+        (set->runs && rt_str_is(event->type->name, "action.executed"))) {
         return true;
     }
     const msg_consulted *consulted = said->consulted.items;
@@ -305,6 +309,12 @@ br_course_follow(br_course *course)
     }
     if (rt_str_is(course->type->name, "approval.decided") && course_event(course) != NULL) {
         br__approval_decided(course, course->event);
+    }
+    if (rt_str_is(course->type->name, "action.executed") && course_event(course) != NULL) {
+        br__run_outcome(course, course->event);
+    }
+    if (rt_str_is(course->type->name, "playbook.acknowledged") && course_event(course) != NULL) {
+        br__run_acknowledged(course, course->event);
     }
     return course->failed ? RT_ENOMEM : RT_OK;
 }

@@ -15,6 +15,7 @@
 #define BR_HOLD_DEFAULT_MS (3LL * 24 * 60 * 60 * 1000) // where no calendar says otherwise
 
 typedef struct br_firing br_firing; // a playbook that acts, or would
+typedef struct br_run br_run;       // actions in order
 
 typedef struct br_course {
     const br_playbooks *set;
@@ -37,6 +38,9 @@ typedef struct br_course {
     rt_msg_list writes;     // of msg_write
     br_firing *firings[BR_CONSULTED_MAX];
     uint32_t firing_count;
+    br_run *runs[BR_CONSULTED_MAX];
+    uint32_t run_count;
+    bool is_settled; // the candidates were looked at
     // made when they are needed
     rt_event *event;
     br_situation *situation;
@@ -79,6 +83,8 @@ bool br_course_admit(br_course *course, const msg_proposal *proposal, const br_a
 bool br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_ms);
 // br_course_waits tells whether a proposer is a playbook that waits: then nothing of it is done.
 bool br_course_waits(const br_course *course, rt_str agent);
+// br_course_ran tells what became of a candidate, after the winners have their action ids.
+void br_course_ran(br_course *course, const msg_candidate *candidate);
 // br_course_settle writes down who waits; after all candidates were looked at.
 //   errors    RT_ENOMEM the arena's limit
 rt_err br_course_settle(br_course *course) RT_MUST_USE;

@@ -76,6 +76,23 @@ void br__waiting_timer(br_course *course, rt_str playbook, rt_str key);
 void br__approval_timer(br_course *course, rt_str playbook, rt_str key);
 void br__approval_decided(br_course *course, const rt_event *event);
 
+// --- run.c ---
+// br__run_begin makes a run of what a playbook has just asked for, and leaves its first step.
+//   firing  NULL: nothing can be undone
+void br__run_begin(br_course *course, const br_playbook *playbook, const br_steps *steps,
+                   const br_firing *firing);
+// br__run_outcome goes on with an action's outcome, br__run_timer when time has passed,
+// br__run_acknowledged ends it for somebody who takes over.
+void br__run_outcome(br_course *course, const rt_event *event);
+void br__run_timer(br_course *course, rt_str playbook, rt_str key);
+void br__run_acknowledged(br_course *course, const rt_event *event);
+// br__run_asks tells what a playbook would do that begins a run in this decision: all steps of it;
+// false when it does not.
+bool br__run_asks(const br_course *course, const br_playbook *playbook, rt_msg_list *ret_steps);
+// br__run_quiet lets a run that has begun wait for the end of the quiet hours; false when it is
+// none.
+bool br__run_quiet(br_course *course, rt_str agent, int64_t until_ms);
+
 // --- pattern.c ---
 // br__captured_view_of fills what a pattern captured, for br__captured_load.
 void br__captured_view_of(const br_pattern *pattern, const rt_msg_list *captured,

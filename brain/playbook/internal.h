@@ -13,7 +13,8 @@ typedef struct br_argument {
     br_template *template; // text with ${...}, or "=" and an expression
 } br_argument;
 
-typedef struct br_step {
+typedef struct br_step br_step;
+struct br_step {
     const br_action *action;
     rt_mark mark; // of the action's name in the file
     br_template *target;
@@ -22,7 +23,14 @@ typedef struct br_step {
     int64_t cost_cop;
     br_argument args[BR_ACTION_ARGS_MAX];
     uint32_t arg_count;
-} br_step;
+    // of steps in order
+    int64_t after_ms;
+    int64_t timeout_ms;
+    uint64_t retries;
+    int64_t wait_ms;
+    uint64_t on_error;
+    br_step *undo; // in the set's arena; NULL = nothing takes it back
+};
 
 typedef struct br_steps {
     br_step steps[BR_PLAYBOOK_STEPS_MAX];
@@ -62,6 +70,8 @@ typedef struct br_pattern {
     uint64_t shape; // hash of its text
     struct br_rule *late;
 } br_pattern;
+
+enum { BR_ON_ERROR_STOP, BR_ON_ERROR_CONTINUE, BR_ON_ERROR_UNDO };
 
 typedef enum br_counted { BR_COUNT_ACTIONS, BR_COUNT_CONTACTS, BR_COUNT_COST } br_counted;
 typedef enum br_exceed { BR_EXCEED_DROP, BR_EXCEED_HOLD, BR_EXCEED_ASK } br_exceed;
@@ -109,6 +119,8 @@ typedef struct br_playbook {
     br_calendar calendar;
     br_approve approve;
     bool is_bounded; // by one of those: its event is needed when it is decided
+    bool in_order;   // its actions are done one after another
+    bool has_ladder; // those of `escalate` are
     uint64_t text_hash;
 } br_playbook;
 
@@ -152,6 +164,7 @@ struct br_playbooks {
     rt_map *by_id;
     bool full; // the arena's limit was reached
     bool is_bounded; // any of its playbooks is
+    bool runs;       // any of them does something in order
     bool is_restored; // was live before, under the checks of then
 };
 
@@ -159,6 +172,8 @@ typedef struct br_loading {
     br_playbooks *set;
     br_playbook *playbook;
     rt_diag *diag;
+    bool in_order;  // the actions being read are done one after another
+    bool is_ladder; // they are those of an escalation
 } br_loading;
 
 // br__playbook_load compiles one parsed document into the set.

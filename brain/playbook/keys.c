@@ -17,6 +17,7 @@
 static const char *const triggers[] = {"events", "pattern", NULL};
 static const char *const pattern_forms[] = {"sequence", "all", "count", NULL};
 static const char *const modes[] = {"off", "shadow", "canary", "live", NULL};
+static const char *const on_errors[] = {"stop", "continue", "undo", NULL};
 static const char *const severities[] = {"info", "warning", "critical", NULL};
 
 static const br_key throttle_keys[] = {
@@ -74,6 +75,34 @@ static const br_key action_keys[] = {
      .forms = BR_KEY_TEXT,
      .doc = "why it is here, for readers of the file",
      .example = "So that nobody waits for it."},
+    {.name = "after",
+     .forms = BR_KEY_DURATION,
+     .min = 1000,
+     .max = DAYS_MS(31),
+     .doc = "in order: waited before this step is asked for",
+     .example = "30m"},
+    {.name = "timeout",
+     .forms = BR_KEY_DURATION,
+     .min = 1000,
+     .max = DAYS_MS(31),
+     .doc = "in order: without an outcome after that long it has failed",
+     .example = "10m"},
+    {.name = "retry",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_retry,
+     .doc = "in order: a step that failed, or could not be done, is tried again",
+     .example = "{times: 3, wait: 1m}"},
+    {.name = "on_error",
+     .forms = BR_KEY_ONE_OF,
+     .fallback = "stop",
+     .choices = on_errors,
+     .doc = "in order: after the last try stop, continue with the next, or undo what was done",
+     .example = "undo"},
+    {.name = "undo",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_undo,
+     .doc = "in order: the action that takes this one back",
+     .example = "{action: resume_carrier, target: carrier/x}"},
     {0},
 };
 
@@ -81,6 +110,53 @@ const br_block br_block_action = {.name = "action",
                                   .doc = "one action that is asked for",
                                   .keys = action_keys,
                                   PLAYBOOK_CODES};
+
+static const br_key retry_keys[] = {
+    {.name = "times",
+     .forms = BR_KEY_INT,
+     .required = true,
+     .min = 1,
+     .max = 20,
+     .doc = "how often it is tried again",
+     .example = "3"},
+    {.name = "wait",
+     .forms = BR_KEY_DURATION,
+     .min = 1000,
+     .max = DAYS_MS(1),
+     .fallback = "1m",
+     .doc = "before the first retry; doubled each time, at most a day",
+     .example = "1m"},
+    {0},
+};
+
+const br_block br_block_retry = {.name = "retry",
+                                 .doc = "how often a step is tried again",
+                                 .keys = retry_keys,
+                                 PLAYBOOK_CODES};
+
+static const br_key undo_keys[] = {
+    {.name = "action",
+     .forms = BR_KEY_ACTION,
+     .required = true,
+     .doc = "an action of the pack",
+     .example = "resume_carrier",
+     .missing = "B2012"},
+    {.name = "target",
+     .forms = BR_KEY_TEMPLATE,
+     .required = true,
+     .doc = "what it is done to",
+     .example = "${event.subject}"},
+    {.name = "args",
+     .forms = BR_KEY_FREE,
+     .doc = "its arguments",
+     .example = "{reason: undone}"},
+    {0},
+};
+
+const br_block br_block_undo = {.name = "undo",
+                                .doc = "the action that takes a step back",
+                                .keys = undo_keys,
+                                PLAYBOOK_CODES};
 
 static const br_key verify_keys[] = {
     {.name = "within",
@@ -413,6 +489,11 @@ static const br_key playbook_keys[] = {
      .doc = "the actions; all are asked for, or none",
      .example = "[{action: alert_operator, target: x, args: {text: Hola}}]",
      .range = "B2011"},
+    {.name = "in_order",
+     .forms = BR_KEY_BOOL,
+     .fallback = "false",
+     .doc = "true: each action is asked for when the one before is done, instead of all at once",
+     .example = "true"},
     {.name = "verify",
      .forms = BR_KEY_BLOCK,
      .block = &br_block_verify,

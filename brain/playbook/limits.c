@@ -203,6 +203,30 @@ apply_mode(br_course *course, const br_playbook *playbook, msg_consulted *consul
     }
 }
 
+// Of actions in order only the first is asked for. In shadow all are shown.
+static void
+begin_runs(br_course *course)
+{
+    for (uint32_t i = 0; course->set->runs && i < course->said->consulted.count; i++) {
+        const msg_consulted *consulted =
+            (const msg_consulted *)course->said->consulted.items + i;
+        const br_playbook *playbook = br__playbook_find(course->set, consulted->playbook);
+        if (playbook == NULL || is_in_shadow(course, playbook->agent)) {
+            continue;
+        }
+        bool escalates = rt_str_is(consulted->verdict, "not verified") ||
+                         rt_str_is(consulted->verdict, "expired");
+        br_firing *firing = playbook->in_order && rt_str_is(consulted->verdict, "fired")
+                                ? br__firing_of(course, playbook->agent)
+                                : NULL;
+        if (firing != NULL) {
+            br__run_begin(course, playbook, &firing->rule->steps, firing);
+        } else if (escalates && playbook->has_ladder) {
+            br__run_begin(course, playbook, &playbook->escalate, NULL);
+        }
+    }
+}
+
 void
 br_course_modes(br_course *course)
 {
@@ -215,6 +239,7 @@ br_course_modes(br_course *course)
             apply_mode(course, playbook, &consulted[i]);
         }
     }
+    begin_runs(course);
 }
 
 // --- budgets ---
@@ -226,6 +251,24 @@ amount_of(const br_budget *budget, const msg_proposal *proposal, const br_action
         return action->contact ? 1 : 0;
     }
     return budget->what == BR_COUNT_COST ? proposal->cost_cop : 1;
+}
+
+// What an action uses of a budget; the first of several in order uses what all of them do.
+static int64_t
+total_of(const br_course *course, const br_firing *firing, const br_budget *budget,
+         const msg_proposal *proposal, const br_action *action)
+{
+    rt_msg_list steps;
+    int64_t sum = 0;
+    if (!br__run_asks(course, firing->playbook, &steps)) {
+        return amount_of(budget, proposal, action);
+    }
+    const msg_run_step *list = steps.items;
+    for (uint32_t i = 0; i < steps.count; i++) {
+        const br_action *of_step = br_pack_action(course->set->pack, list[i].asks.action);
+        sum += of_step != NULL ? amount_of(budget, &list[i].asks, of_step) : 0;
+    }
+    return sum;
 }
 
 static int64_t
@@ -487,7 +530,7 @@ br_course_admit(br_course *course, const msg_proposal *proposal, const br_action
             (void)snprintf(why, cap, "budget %u of the playbook: its key cannot be told", i + 1);
             return false;
         }
-        int64_t amount = amount_of(&playbook->budgets[i], proposal, action);
+        int64_t amount = total_of(course, firing, &playbook->budgets[i], proposal, action);
         if (!admit_budget(course, firing, i, keys[i], amount, why, cap, ret_waits)) {
             return false;
         }
@@ -497,7 +540,7 @@ br_course_admit(br_course *course, const msg_proposal *proposal, const br_action
         return false;
     }
     for (uint32_t i = 0; i < playbook->budget_count; i++) {
-        int64_t amount = amount_of(&playbook->budgets[i], proposal, action);
+        int64_t amount = total_of(course, firing, &playbook->budgets[i], proposal, action);
         if (amount > 0) {
             consume(course, firing, i, keys[i], amount);
         }
@@ -509,6 +552,9 @@ bool
 br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t until_ms)
 {
     br_firing *firing = br__firing_of(course, proposal->agent);
+    if (br__run_quiet(course, proposal->agent, until_ms)) {
+        return true;
+    }
     if (firing == NULL || !firing->playbook->calendar.hold_quiet ||
         !may_hold(course, firing, until_ms)) {
         return false;

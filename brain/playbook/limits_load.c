@@ -146,6 +146,9 @@ br__load_limits(const br_loading *l, const rt_node *root)
     }
     playbook->is_bounded =
         canary != NULL || budgets != NULL || calendar != NULL || approve != NULL;
+    playbook->in_order = br_key_bool(&br_block_playbook, root, "in_order");
+    playbook->is_bounded = playbook->is_bounded || playbook->in_order;
+    l->set->runs = l->set->runs || playbook->in_order;
     l->set->is_bounded = l->set->is_bounded || playbook->is_bounded;
 }
 

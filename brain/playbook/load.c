@@ -169,6 +169,65 @@ br__check_target(const br_action *action, const rt_node *target, rt_diag *diag)
     }
 }
 
+// An action that takes back another one.
+static void
+load_undo(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+{
+    const rt_node *at = br_key_node(node, "action");
+    const rt_node *target = br_key_node(node, "target");
+    const br_action *action = at != NULL ? br_pack_action(l->set->pack, at->text) : NULL;
+    char help[128];
+    if (at != NULL && action == NULL) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2012", at->mark,
+                    br_pack_suggest_action(l->set->pack, at->text, help, sizeof(help)),
+                    "unknown action '%.*s'", RT_STR_ARG(at->text));
+    }
+    if (action == NULL || target == NULL) {
+        return; // complained of already
+    }
+    step->undo = rt_arena_new_of(l->set->arena, br_step);
+    if (step->undo == NULL) {
+        l->set->full = true;
+        return;
+    }
+    step->undo->action = action;
+    step->undo->mark = at->mark;
+    // findings are in diag
+    RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->undo->target));
+    check_target(l, action, target);
+    load_args(l, step->undo, node, env);
+}
+
+// What a step says about its place among others.
+static void
+load_order(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+{
+    static const char *const keys[] = {"timeout", "retry", "undo", "after", "on_error"};
+    const rt_node *retry = br_key_map(node, "retry");
+    const rt_node *undo = br_key_map(node, "undo");
+    for (size_t i = 0; i < RT_COUNT(keys); i++) {
+        const rt_node *found = rt_node_get(node, keys[i]);
+        if (found != NULL && !l->in_order && !(i >= 3 && l->is_ladder)) {
+            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2045", found->key_mark,
+                        l->is_ladder ? "an escalation knows `after`" : "add in_order: true",
+                        "`%s` is for actions in order", keys[i]);
+        }
+    }
+    step->after_ms = br_key_duration_ms(&br_block_action, node, "after");
+    step->timeout_ms = br_key_duration_ms(&br_block_action, node, "timeout");
+    step->on_error = br_key_choice(&br_block_action, node, "on_error");
+    if (l->is_ladder && rt_node_get(node, "on_error") == NULL) {
+        step->on_error = BR_ON_ERROR_CONTINUE;
+    }
+    if (retry != NULL) {
+        step->retries = (uint64_t)br_key_i64(&br_block_retry, retry, "times");
+        step->wait_ms = br_key_duration_ms(&br_block_retry, retry, "wait");
+    }
+    if (undo != NULL) {
+        load_undo(l, step, undo, env);
+    }
+}
+
 static void
 check_text_target(const br_loading *l, const br_step *step, const rt_node *target)
 {
@@ -210,6 +269,7 @@ load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_ex
         br__check_target(action, target, l->diag);
     }
     load_args(l, step, node, env);
+    load_order(l, step, node, env);
 }
 
 void
@@ -418,7 +478,15 @@ load_verify(const br_loading *l, const rt_node *root)
             br__load_expr(l, br_key_node(verify, "expect"), &names, RT_KIND_BOOL);
     }
     if (escalate != NULL) {
-        br__load_steps(l, &l->playbook->escalate, escalate, &names);
+        br_loading ladder = *l;
+        ladder.in_order = false;
+        ladder.is_ladder = true;
+        br__load_steps(&ladder, &l->playbook->escalate, escalate, &names);
+    }
+    for (uint32_t i = 0; i < l->playbook->escalate.count; i++) {
+        bool waits = l->playbook->escalate.steps[i].after_ms > 0;
+        l->playbook->has_ladder = l->playbook->has_ladder || waits;
+        l->set->runs = l->set->runs || waits;
     }
 }
 
@@ -474,7 +542,8 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
 {
     br_keys_check(&br_block_playbook, root, diag);
     br_playbook *playbook = &set->playbooks[set->count++];
-    br_loading l = {set, playbook, diag};
+    br_loading l = {set, playbook, diag, br_key_bool(&br_block_playbook, root, "in_order"),
+                    false};
     playbook->text_hash = br__load_hash(root);
     playbook->info.file = rt_str_of(file);
     load_head(&l, root);

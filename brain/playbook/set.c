@@ -8,11 +8,23 @@
 #define SET_ARENA_MAX (256u * 1024 * 1024)
 
 static void
+free_undo(const br_step *undo)
+{
+    if (undo != NULL) {
+        br_template_free(undo->target);
+        for (uint32_t a = 0; a < undo->arg_count; a++) {
+            br_template_free(undo->args[a].template);
+        }
+    }
+}
+
+static void
 free_steps(br_steps *steps)
 {
     for (uint32_t i = 0; i < steps->count; i++) {
         br_step *step = &steps->steps[i];
         br_template_free(step->target);
+        free_undo(step->undo);
         for (uint32_t a = 0; a < step->arg_count; a++) {
             br_template_free(step->args[a].template);
         }
@@ -342,7 +354,9 @@ bool
 br_playbooks_hears(const br_playbooks *set, const rt_event_type *type)
 {
     return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired") ||
-           rt_str_is(type->name, "approval.decided");
+           rt_str_is(type->name, "approval.decided") ||
+           rt_str_is(type->name, "playbook.acknowledged") ||
+           (set->runs && rt_str_is(type->name, "action.executed"));
 }
 
 const br_playbook *

@@ -42,6 +42,16 @@ asked_by(br_course *course, const br_playbook *playbook)
 {
     const msg_proposal *proposals = course->said->proposals.items;
     rt_msg_list list = {NULL, 0};
+    rt_msg_list steps;
+    if (br__run_asks(course, playbook, &steps)) {
+        for (uint32_t i = 0; i < steps.count; i++) {
+            msg_proposal *place = br__course_append(course, &list, sizeof(msg_proposal));
+            if (place != NULL) {
+                *place = ((const msg_run_step *)steps.items)[i].asks;
+            }
+        }
+        return list;
+    }
     for (uint32_t i = 0; i < course->said->proposals.count; i++) {
         if (rt_str_equal(proposals[i].agent, playbook->agent)) {
             msg_proposal *place = br__course_append(course, &list, sizeof(msg_proposal));

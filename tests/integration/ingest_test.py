@@ -235,7 +235,7 @@ class IngestTest(harness.Case):
             (with_data("bad-38", promised_at="tomorrow"), "RT_ETYPE", "data.promised_at", ""),
             # what only the brain itself may say
             (order("bad-39", type="system.halted", data={"by": "me"}), "RT_EDENIED", "type", ""),
-            (order("bad-40", type="approval.decided",
+            (order("bad-46", type="approval.decided",
                    data={"playbook": "p", "key": "k", "verdict": "granted", "by": "me"}),
              "RT_EDENIED", "type", ""),
             (order("bad-40", type="system.resumed", data={"by": "me"}), "RT_EDENIED", "type", ""),

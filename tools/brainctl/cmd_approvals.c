@@ -1,4 +1,4 @@
-// brainctl approvals, budgets and playbooks promote: what playbooks may do.
+// brainctl approvals, runs, budgets and playbooks promote: what playbooks do and may do.
 #include <stdio.h>
 
 #include "tools/brainctl/commands.h"
@@ -189,6 +189,82 @@ int
 ctl_cmd_approvals_deny(ctl_run *run)
 {
     return decide(run, "denied");
+}
+
+static void
+put_runs(ctl_run *run, rt_bytes answer)
+{
+    static const ctl_column columns[] = {{"PLAYBOOK", false, 0}, {"KEY", false, 0},
+                                         {"SUBJECT", false, 40}, {"SINCE (UTC)", false, 0},
+                                         {"STEP", true, 0},      {"TRIES", true, 0},
+                                         {"ACTION", false, 0},   {"WAITS FOR", false, 0}};
+    ctl_list runs = ctl_items(ctl_raw(answer, "runs"));
+    rt_bytes item;
+    ctl_grid grid;
+    ctl_grid_init(&grid, columns, RT_COUNT(columns));
+    while (ctl_next_item(&runs, &item)) {
+        rt_str action_id = ctl_str(item, "action_id");
+        bool undoing = ctl_bool(item, "undoing");
+        ctl_grid_str(&grid, CTL_BOLD, ctl_str(item, "playbook"));
+        ctl_grid_str(&grid, CTL_PLAIN, ctl_str(item, "key"));
+        ctl_grid_str(&grid, CTL_PLAIN, ctl_str(item, "subject"));
+        put_time_cell(&grid, ctl_i64(item, "since_ms"));
+        ctl_grid_printf(&grid, CTL_PLAIN, "%llu/%llu", (unsigned long long)ctl_u64(item, "step"),
+                        (unsigned long long)ctl_u64(item, "steps"));
+        ctl_grid_printf(&grid, CTL_PLAIN, "%llu", (unsigned long long)ctl_u64(item, "tries"));
+        ctl_grid_printf(&grid, undoing ? CTL_YELLOW : CTL_CYAN, "%s%.*s", undoing ? "undo of " : "",
+                        RT_STR_ARG(ctl_str(item, "action")));
+        ctl_grid_str(&grid, CTL_DIM, action_id.len > 0 ? action_id : RT_STR("its time"));
+    }
+    ctl_put_grid(run, &grid, 0);
+    ctl_grid_fini(&grid);
+}
+
+int
+ctl_cmd_runs_list(ctl_run *run)
+{
+    rt_bytes answer;
+    ctl_map args = ctl_map_begin(4096);
+    ctl_map_u64(&args, "limit",
+                ctl_given(run, CTL_FLAG_LIMIT) ? run->opt.limit : LIST_LIMIT);
+    ctl_map_str(&args, "playbook", rt_str_of(run->arg_count > 0 ? run->args[0] : ""));
+    int code = ctl_call(run, "runs.list", &args, NULL, NULL, &answer);
+    ctl_map_fini(&args);
+    if (code != CTL_OK) {
+        return code;
+    }
+    if (ctl_is_json(run)) {
+        ctl_put_json(run, answer);
+    } else if (ctl_u64(answer, "total") == 0) {
+        ctl_note(run, "nothing is under way");
+    } else {
+        put_runs(run, answer);
+    }
+    return CTL_OK;
+}
+
+int
+ctl_cmd_runs_ack(ctl_run *run)
+{
+    rt_bytes answer;
+    ctl_map args = ctl_map_begin(4096);
+    ctl_map_str(&args, "playbook", rt_str_of(run->args[0]));
+    ctl_map_str(&args, "key", rt_str_of(run->args[1]));
+    ctl_map_str(&args, "tenant", rt_str_of(run->opt.values[CTL_FLAG_TENANT]));
+    ctl_map_str(&args, "reason", rt_str_of(run->opt.values[CTL_FLAG_REASON]));
+    int code = ctl_call(run, "runs.acknowledge", &args, NULL, NULL, &answer);
+    ctl_map_fini(&args);
+    if (code != CTL_OK) {
+        return code;
+    }
+    if (ctl_is_json(run)) {
+        ctl_put_json(run, answer);
+    } else {
+        ctl_say(run, "taken over, record %llu: %llu steps are left out\n",
+                (unsigned long long)ctl_u64(answer, "seq"),
+                (unsigned long long)ctl_u64(answer, "steps_left"));
+    }
+    return CTL_OK;
 }
 
 int
