@@ -99,7 +99,7 @@ br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, rt_str sub
     br_internal_event event = {.type = type,
                                .tenant = tenant,
                                .id = rt_str_of(id),
-                               .source = RT_STR("/brain/control"),
+                               .source = RT_STR(BR_OPERATORS),
                                .subject = subject,
                                .time_ms = RT_TIME_NONE,
                                .data = rt_mpw_view(data)};

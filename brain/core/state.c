@@ -281,6 +281,9 @@ apply_mode(br_state *state, const rt_event *event)
     rt_value id = rt_event_field(event, "playbook");
     rt_value mode = rt_event_field(event, "mode");
     rt_value percent = rt_event_field(event, "percent");
+    if (!rt_str_is(event->source, BR_OPERATORS)) {
+        return; // an agent cannot set it
+    }
     msg_mode set = {.percent = rt_value_as_f64(percent, 100),
                     .file = br_playbooks_text_hash(state->playbooks, id.s)};
     for (uint64_t i = 0; i < RT_COUNT(names); i++) {

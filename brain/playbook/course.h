@@ -10,6 +10,7 @@
 #include "brain/playbook/playbook.h"
 #include "brain/memory/progress.h"
 
+#define BR_OPERATORS "/brain/control" // source of what they say; no agent can raise it
 #define BR_WRITES_MAX 256 // of one decision
 #define BR_HELD_PAYLOAD_MAX 32768 // bytes of an event's record; a larger one cannot wait
 #define BR_HOLD_DEFAULT_MS (3LL * 24 * 60 * 60 * 1000) // where no calendar says otherwise

@@ -169,12 +169,22 @@ br__check_target(const br_action *action, const rt_node *target, rt_diag *diag)
     }
 }
 
-// An action that takes back another one.
 static void
-load_undo(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+check_text_target(const br_loading *l, const br_step *step, const rt_node *target)
+{
+    rt_kind kind = step->target != NULL ? br_template_kind(step->target) : RT_KIND_NONE;
+    if (kind != RT_KIND_NONE && kind != RT_KIND_STR) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2015", target->mark, NULL,
+                    "the target of '%.*s' must be str, not %s", RT_STR_ARG(step->action->name),
+                    rt_kind_name(kind));
+    }
+}
+
+// Action, target and arguments of a step, or of what takes it back.
+static bool
+load_what(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
 {
     const rt_node *at = br_key_node(node, "action");
-    const rt_node *target = br_key_node(node, "target");
     const br_action *action = at != NULL ? br_pack_action(l->set->pack, at->text) : NULL;
     char help[128];
     if (at != NULL && action == NULL) {
@@ -182,20 +192,21 @@ load_undo(const br_loading *l, br_step *step, const rt_node *node, const br_expr
                     br_pack_suggest_action(l->set->pack, at->text, help, sizeof(help)),
                     "unknown action '%.*s'", RT_STR_ARG(at->text));
     }
-    if (action == NULL || target == NULL) {
-        return; // complained of already
+    if (action == NULL) {
+        return false;
     }
-    step->undo = rt_arena_new_of(l->set->arena, br_step);
-    if (step->undo == NULL) {
-        l->set->full = true;
-        return;
+    step->action = action;
+    step->mark = at->mark;
+    const rt_node *target = br_key_node(node, "target");
+    if (target != NULL) {
+        // findings are in diag
+        RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
+        step->target_text = target->text;
+        check_text_target(l, step, target);
+        br__check_target(action, target, l->diag);
     }
-    step->undo->action = action;
-    step->undo->mark = at->mark;
-    // findings are in diag
-    RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->undo->target));
-    check_target(l, action, target);
-    load_args(l, step->undo, node, env);
+    load_args(l, step, node, env);
+    return true;
 }
 
 // What a step says about its place among others.
@@ -224,52 +235,27 @@ load_order(const br_loading *l, br_step *step, const rt_node *node, const br_exp
         step->wait_ms = br_key_duration_ms(&br_block_retry, retry, "wait");
     }
     if (undo != NULL) {
-        load_undo(l, step, undo, env);
-    }
-}
-
-static void
-check_text_target(const br_loading *l, const br_step *step, const rt_node *target)
-{
-    rt_kind kind = step->target != NULL ? br_template_kind(step->target) : RT_KIND_NONE;
-    if (kind != RT_KIND_NONE && kind != RT_KIND_STR) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2015", target->mark, NULL,
-                    "the target of '%.*s' must be str, not %s", RT_STR_ARG(step->action->name),
-                    rt_kind_name(kind));
+        step->undo = rt_arena_new_of(l->set->arena, br_step);
+        l->set->full = l->set->full || step->undo == NULL;
+        if (step->undo != NULL && !load_what(l, step->undo, undo, env)) {
+            step->undo = NULL;
+        }
     }
 }
 
 static void
 load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_expr_env *env)
 {
-    const rt_node *at = br_key_node(node, "action");
-    if (at == NULL || steps->count == BR_PLAYBOOK_STEPS_MAX) {
-        return;
+    if (steps->count == BR_PLAYBOOK_STEPS_MAX) {
+        return; // complained of already
     }
-    rt_str name = at->text;
-    const br_action *action = br_pack_action(l->set->pack, name);
-    char help[128];
-    if (action == NULL) {
-        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2012", at->mark,
-                    br_pack_suggest_action(l->set->pack, name, help, sizeof(help)),
-                    "unknown action '%.*s'", RT_STR_ARG(name));
-        return;
+    br_step *step = &steps->steps[steps->count];
+    if (load_what(l, step, node, env)) {
+        steps->count++;
+        step->value = br_key_f64(&br_block_action, node, "value");
+        step->cost_cop = br_key_i64(&br_block_action, node, "cost_cop");
+        load_order(l, step, node, env);
     }
-    br_step *step = &steps->steps[steps->count++];
-    step->action = action;
-    step->mark = at->mark;
-    step->value = br_key_f64(&br_block_action, node, "value");
-    step->cost_cop = br_key_i64(&br_block_action, node, "cost_cop");
-    const rt_node *target = br_key_node(node, "target");
-    if (target != NULL) {
-        // findings are in diag
-        RT_IGNORE(br_template_compile(target->text, target, env, l->diag, &step->target));
-        step->target_text = target->text;
-        check_text_target(l, step, target);
-        br__check_target(action, target, l->diag);
-    }
-    load_args(l, step, node, env);
-    load_order(l, step, node, env);
 }
 
 void

@@ -378,7 +378,8 @@ br__run_acknowledged(br_course *course, const rt_event *event)
     rt_value id = rt_event_field(event, "playbook");
     rt_value key = rt_event_field(event, "key");
     rt_value by = rt_event_field(event, "by");
-    br_run *run = event->internal && id.kind == RT_KIND_STR && key.kind == RT_KIND_STR
+    bool by_operator = event->internal && rt_str_is(event->source, BR_OPERATORS);
+    br_run *run = by_operator && id.kind == RT_KIND_STR && key.kind == RT_KIND_STR
                       ? find_run(course, id.s, key.s)
                       : NULL;
     if (run != NULL) {

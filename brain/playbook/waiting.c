@@ -11,7 +11,6 @@
 
 #define HELD "held"
 #define APPROVAL "approval"
-#define OPERATORS "/brain/control" // source of what they say
 #define LATE (-2) // element of a part that did not come
 #define ACTIONS_TEXT_MAX 1000
 #define DETAIL_MAX 300
@@ -413,7 +412,7 @@ br__approval_decided(br_course *course, const rt_event *event)
     const br_playbook *playbook = br__playbook_find(course->set, id);
     msg_waiting waiting;
     // an agent can raise any event, but only operators agree to anything
-    bool by_operator = event->internal && rt_str_is(event->source, OPERATORS);
+    bool by_operator = event->internal && rt_str_is(event->source, BR_OPERATORS);
     if (!by_operator || playbook == NULL ||
         !br__course_read(course, RT_STR(APPROVAL), id, key, &msg_waiting_def, &waiting)) {
         return; // answered, expired or gone: an answer is only ever too late
