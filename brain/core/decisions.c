@@ -63,6 +63,25 @@ raise_emissions(br_brain *brain, const br_undecided *event, const br_outcome *ou
     }
 }
 
+// An action that raises an event, decided on the last event of a chain that is as long as may be,
+// will be refused: here it is still known who asked for it.
+static void
+tell_of_loop(br_brain *brain, const msg_decision *decision, const msg_candidate *candidate)
+{
+    const msg_proposal *proposal = &candidate->proposal;
+    const br_action *action = br_pack_action(brain->config.pack, proposal->action);
+    if (decision->depth < RT_EVENT_DEPTH_MAX || action == NULL ||
+        action->executor != BR_EXECUTE_EMIT) {
+        return;
+    }
+    brain->metrics.action_loops_cut++;
+    rt_log_warn("action-loop", "proposer=%.*s action=%.*s event=%.*s raises=%.*s depth=%d: cut off, "
+                "see decisions explain %llu",
+                RT_STR_ARG(proposal->agent), RT_STR_ARG(proposal->action),
+                RT_STR_ARG(decision->event_type), RT_STR_ARG(action->emits), RT_EVENT_DEPTH_MAX,
+                (unsigned long long)decision->event_seq);
+}
+
 static void
 queue_winners(br_brain *brain, const msg_decision *decision)
 {
@@ -70,6 +89,7 @@ queue_winners(br_brain *brain, const msg_decision *decision)
     for (uint32_t i = 0; i < decision->candidates.count; i++) {
         if (candidates[i].action_id.len > 0) {
             br__execute_add(brain, candidates[i].action_id);
+            tell_of_loop(brain, decision, &candidates[i]);
         }
     }
 }

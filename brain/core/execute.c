@@ -159,7 +159,10 @@ execute_emit(br_brain *brain, const br_intent *intent, const br_action *action)
     if (br__take_internal(brain, &event, &reject) == RT_OK) {
         record_outcome(brain, intent, "executed", 1, "");
     } else {
-        record_outcome(brain, intent, "failed", 1, reject.text);
+        char why[RT_ERR_DETAIL_MAX + 96];
+        (void)snprintf(why, sizeof(why), "%s was not raised on record %llu: %s", type,
+                       (unsigned long long)intent->decision_seq, reject.text);
+        record_outcome(brain, intent, "failed", 1, why);
     }
 }
 

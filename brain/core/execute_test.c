@@ -14,6 +14,7 @@ typedef struct fixture {
     br_brain *brain;
     int64_t zones[2];
     uint32_t posts;
+    int64_t per_minute; // actions; 0 = as the audit has it
 } fixture;
 
 static void
@@ -89,7 +90,9 @@ start(fixture *f)
                               .store_map_bytes = 64 << 20,
                               .cut_every_ms = 1000,
                               .state = {.pack = f->kit->pack,
-                                        .gate = {.actions_per_minute = AUDIT_KIT_PER_MINUTE,
+                                        .gate = {.actions_per_minute = f->per_minute > 0
+                                                                           ? f->per_minute
+                                                                           : AUDIT_KIT_PER_MINUTE,
                                                  .quiet_from_min = 21 * 60,
                                                  .quiet_until_min = 8 * 60,
                                                  .utc_offset_ms = f->zones,
@@ -185,6 +188,39 @@ test_execute_other_action_in_flight_at_a_crash_runs_again(void **state)
     check_ended(f, 2, 0, 0);
 }
 
+// Two playbooks that set each other off: the ninth event of the chain is not raised, and it is told
+// who asked for it.
+static void
+test_execute_loop_of_actions_is_cut_off_and_named(void **state)
+{
+    static const char first[] = "kind: playbook\nid: first\nevents: [thing.happened]\ndo:\n"
+                                "  - {action: reset, target: 'model/x', args: {model: x}}\n";
+    static const char again[] = "kind: playbook\nid: again\nevents: [model.reset]\ndo:\n"
+                                "  - {action: reset, target: 'model/x', args: {model: x}}\n";
+    const br_playbook_file files[] = {{RT_STR("again.yaml"), rt_str_of(again)},
+                                      {RT_STR("first.yaml"), rt_str_of(first)}};
+    fixture *f = *state;
+    int64_t until_ms = sim_now_ms() + PATIENCE_MS;
+
+    br_state_encode_playbooks(
+        2, files, 2, rt_journal_begin(f->kit->journal, RT_RECORD_PLAYBOOKS, 0, f->kit->now_ms));
+    (void)audit_kit_end(f->kit);
+    (void)audit_kit_any(f->kit);
+    f->per_minute = 1000;
+    start(f);
+    while (f->brain->metrics.actions_failed == 0) {
+        CHECK_TRUE(sim_now_ms() < until_ms);
+        sim_advance_ms(10);
+    }
+    sim_advance_ms(1000);
+
+    CHECK_U64(f->brain->metrics.action_loops_cut, 1);
+    CHECK_U64(f->brain->metrics.actions_executed, RT_EVENT_DEPTH_MAX);
+    CHECK_U64(f->brain->metrics.actions_failed, 1);
+    CHECK_INT(br_outbox_count(f->brain->state->outbox), 0);
+    CHECK_INT(br_pending_count(f->brain->pending), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -194,6 +230,7 @@ main(void)
         TEST(test_execute_webhook_decided_after_a_crash_is_sent_and_known),
         TEST(test_execute_webhook_in_flight_at_a_crash_is_unknown_and_not_sent),
         TEST(test_execute_other_action_in_flight_at_a_crash_runs_again),
+        TEST(test_execute_loop_of_actions_is_cut_off_and_named),
     };
 
     return CHECK_RUN(tests);
