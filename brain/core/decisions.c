@@ -75,8 +75,8 @@ tell_of_loop(br_brain *brain, const msg_decision *decision, const msg_candidate 
         return;
     }
     brain->metrics.action_loops_cut++;
-    rt_log_warn("action-loop", "proposer=%.*s action=%.*s event=%.*s raises=%.*s depth=%d: cut off, "
-                "see decisions explain %llu",
+    rt_log_warn("action-loop", "proposer=%.*s action=%.*s event=%.*s raises=%.*s depth=%d: cut "
+                "off, see decisions explain %llu",
                 RT_STR_ARG(proposal->agent), RT_STR_ARG(proposal->action),
                 RT_STR_ARG(decision->event_type), RT_STR_ARG(action->emits), RT_EVENT_DEPTH_MAX,
                 (unsigned long long)decision->event_seq);
