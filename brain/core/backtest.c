@@ -603,13 +603,15 @@ br__fork_close(br__fork *f)
     rt_free(f->queue);
 }
 
-// Fires what is due up to a time, one time after the other, each with what it leads to.
+// Fires what is due up to a time, one time after the other, each with what it leads to; with the
+// events' own clock all that is due fires together, when the event comes that moves the clock.
 static rt_err
 pass_time(br__fork *f, int64_t until_ms)
 {
+    bool together = f->config->clock_from_events;
     rt_err err = quiesce(f);
     while (err == RT_OK && br_timers_next_ms(f->state->timers) <= until_ms) {
-        err = br__fork_fire(f, br_timers_next_ms(f->state->timers));
+        err = br__fork_fire(f, together ? until_ms : br_timers_next_ms(f->state->timers));
         if (err == RT_OK) {
             err = quiesce(f);
         }

@@ -335,8 +335,7 @@ on_pair(void *user, const br_backtest_pair *pair)
             r->fates[r->fate_count] = rt_arena_str(r->arena, c->verdict);
             r->reasons[r->fate_count++] = rt_arena_str(r->arena, c->why);
         }
-        bool acts = c->action_id.len > 0 || rt_str_is(c->verdict, "shadow");
-        if (acts && r->action_count < ACTIONS_MAX) {
+        if (c->action_id.len > 0 && r->action_count < ACTIONS_MAX) {
             r->actions[r->action_count++] =
                 (taken){.action = rt_arena_str(r->arena, c->proposal.action),
                         .target = rt_arena_str(r->arena, c->proposal.target),
@@ -549,6 +548,7 @@ play_case(rehearsing *r, const rt_node *node, br_rehearsal *rehearsal)
     err = br_playbooks_compile(r->pack, r->file, 1, 1, compiled, &set);
     rt_diag_free(compiled);
     if (err == RT_OK) {
+        br_playbooks_act(set);
         err = br__fork_renew(&r->fork, set);
     }
     if (err == RT_OK) {

@@ -22,7 +22,8 @@
 //       why: data.attempt                  # a part of the reason
 //
 // `expect` names every action that is taken, in any order; target and args may be left out, and so
-// may single args. `expect: []` is none. A playbook in shadow is judged by what it would have done.
+// may single args. `expect: []` is none. A playbook in shadow or canary plays as if it were live;
+// one that is off is not played.
 #ifndef CEREBRO_BRAIN_CORE_REHEARSE_H
 #define CEREBRO_BRAIN_CORE_REHEARSE_H
 

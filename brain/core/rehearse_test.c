@@ -201,7 +201,7 @@ test_figures_that_are_given_are_read(void **state)
 }
 
 static void
-test_shadow_is_judged_by_what_it_would_do_and_off_is_not_played(void **state)
+test_shadow_plays_as_if_it_were_live_and_off_is_not_played(void **state)
 {
     fixture *f = *state;
     const char *rest = "events: [order.created]\n"
@@ -209,16 +209,20 @@ test_shadow_is_judged_by_what_it_would_do_and_off_is_not_played(void **state)
                        "tests:\n  - name: x\n"
                        "    events: [{type: order.created, subject: order/1, data: {customer_id: c,"
                        " promised_at: 2026-01-09T12:00:00Z}}]\n"
-                       "    expect: [{action: open_case}]\n";
+                       "    expect: [{action: open_case}]\n"
+                       "  - name: y\n"
+                       "    events: [{type: order.created, subject: order/1, data: {customer_id: c,"
+                       " promised_at: 2026-01-09T12:00:00Z}}, {after: 2h, verdict: not verified}]\n"
+                       "verify: {within: 1h, expect: order.status == \"delivered\"}\n";
     char text[1024];
 
     (void)snprintf(text, sizeof(text), "kind: playbook\nid: p\nmode: shadow\n%s", rest);
     CHECK_OK(play(f, text));
-    CHECK_U64(f->passed, 1);
+    CHECK_U64(f->passed, 2);
     (void)snprintf(text, sizeof(text), "kind: playbook\nid: p\nmode: off\n%s", rest);
     CHECK_OK(play(f, text));
-    CHECK_U64(f->passed, 1);
-    CHECK_U64(f->cases, 2);
+    CHECK_U64(f->passed, 2);
+    CHECK_U64(f->cases, 4);
 }
 
 int
@@ -235,7 +239,7 @@ main(void)
         CASE(test_case_with_an_event_that_does_not_fit_is_refused),
         CASE(test_case_with_a_fact_that_there_is_not_is_refused),
         CASE(test_figures_that_are_given_are_read),
-        CASE(test_shadow_is_judged_by_what_it_would_do_and_off_is_not_played),
+        CASE(test_shadow_plays_as_if_it_were_live_and_off_is_not_played),
     };
 
     return cmocka_run_group_tests_name("rehearse", tests, NULL, NULL);

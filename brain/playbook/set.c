@@ -307,6 +307,15 @@ br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t 
     return make_set(pack, files, count, version, true, diag, ret);
 }
 
+void
+br_playbooks_act(br_playbooks *set)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        br_playbook_info *info = &set->playbooks[i].info;
+        info->mode = info->mode == BR_MODE_OFF ? BR_MODE_OFF : BR_MODE_LIVE;
+    }
+}
+
 uint64_t
 br_playbooks_version(const br_playbooks *set)
 {

@@ -51,6 +51,8 @@ ask_brain(ctl_run *run, settings_flags *flags, ctl_place *place)
     rt_str work_dir = ctl_str(answer, "work_dir");
     put_path(config, work_dir, ctl_str(answer, "config_file"));
     put_path(place->playbooks, work_dir, ctl_str(answer, "playbook_dir"));
+    (void)snprintf(place->playbook_prefix, CTL_PATH_BYTES, "%.*s",
+                   RT_STR_ARG(ctl_str(answer, "playbook_dir")));
     put_path(place->journal, work_dir, ctl_str(answer, "data_dir"));
     flags->config_file = rt_arena_printf(run->arena, "%s", config).ptr;
     add_sets(run, ctl_raw(answer, "config"), flags);

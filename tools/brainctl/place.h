@@ -15,6 +15,7 @@ typedef struct ctl_place {
     settings *settings;
     char journal[CTL_PATH_BYTES];   // its directory; of --journal or --data when given
     char playbooks[CTL_PATH_BYTES]; // the live directory; empty without
+    char playbook_prefix[CTL_PATH_BYTES]; // how recorded names of its files begin
     bool is_live;                   // a brain told
 } ctl_place;
 
