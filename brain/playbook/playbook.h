@@ -87,7 +87,7 @@ rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, 
 //   errors    as br_playbooks_compile
 rt_err br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t count,
                             uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
-// br_playbooks_act lets playbooks in shadow or canary act as if they were live: so cases are judged.
+// br_playbooks_act lets playbooks in shadow or canary act as if they were live: for their cases.
 void br_playbooks_act(br_playbooks *set);
 // br_playbooks_free releases a set; NULL is fine.
 void br_playbooks_free(br_playbooks *set);
