@@ -87,6 +87,13 @@ draw_life(world *w)
     d->gap_max = (uint64_t)world_between(w, 300, 6000);
 }
 
+// Nobody who is there looks after customers that leave: such requests are never granted.
+static const br_role roles[] = {
+    {.name = "supervisor", .uids = {0}, .uid_count = 1},
+    {.name = "operaciones", .uids = {0}, .uid_count = 1},
+    {.name = "comercial", .uids = {4712}, .uid_count = 1},
+};
+
 static void
 configure_brain(world *w)
 {
@@ -113,6 +120,8 @@ configure_brain(world *w)
                   .dedup_window_ms = (int64_t)90 * 86400 * 1000},
         .tenants = world_tenants,
         .tenant_count = TENANTS,
+        .roles = roles,
+        .role_count = RT_COUNT(roles),
         .clock_from_events = !d->paced && rt_rng_chance(&w->rng, 0.6),
         .future_max_ms = (int64_t)60 * 86400 * 1000,
         .age_max_ms = (int64_t)90 * 86400 * 1000,

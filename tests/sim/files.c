@@ -74,6 +74,23 @@ use_webhook(const char *name)
     files[i].text = changed;
 }
 
+// Lets a playbook ask before it acts, so that there is more to agree to than a day brings.
+static void
+ask_first(const char *path)
+{
+    static const char ask[] = "\napprove: {roles: [supervisor], ttl: 2h}\n";
+    size_t i = 0;
+
+    while (i < file_count && strcmp(files[i].path, path) != 0) {
+        i++;
+    }
+    if (i == file_count || files[i].len + sizeof(ask) > FILE_BYTES_MAX) {
+        give_up(path);
+    }
+    memcpy(files[i].text + files[i].len, ask, sizeof(ask)); // with its NUL
+    files[i].len += sizeof(ask) - 1;
+}
+
 static int
 by_path(const void *a, const void *b)
 {
@@ -118,6 +135,10 @@ files_load(const char *source_root)
     qsort(files, file_count, sizeof(files[0]), by_path);
     use_webhook("  open_case:");
     use_webhook("  notify_customer:");
+    ask_first("/playbooks/logistics/failed-delivery-attempt.yaml");
+    ask_first("/playbooks/logistics/stuck-parcel.yaml");
+    ask_first("/playbooks/logistics/high-value-order.yaml");
+    ask_first("/playbooks/logistics/address-corrected.yaml");
 }
 
 static void

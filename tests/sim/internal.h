@@ -50,6 +50,14 @@ typedef struct world_host {
 } world_host;
 
 typedef struct world_ask world_ask; // a call at the control door
+
+// A request of a playbook that an operator has seen; no playbook, none.
+typedef struct world_request {
+    char playbook[64];
+    char key[128];
+    char tenant[32];
+} world_request;
+
 typedef struct world_archive world_archive; // a copy of a journal that is recycled
 
 typedef struct world {
@@ -89,6 +97,7 @@ typedef struct world {
     uint32_t strikes;
     uint64_t steps;
     world_ask *asks;
+    world_request request; // answered last
     world_archive *archive; // NULL: the journal keeps its beginning
     uint64_t next_ask;     // at this many happenings somebody looks at the brain
     int64_t read_again_ms; // since when the subscriber reads

@@ -7,11 +7,13 @@
 // Design notes.
 // Somebody at the control door who looks at one tenant after the other, follows the journal, leaves
 // without a word, has no business there, or talks nonsense. What was asked of one tenant is
-// answered with nothing of another.
+// answered with nothing of another. Others look what playbooks ask for and grant it, deny it, answer
+// twice or too late, or set the mode of a playbook.
 
 #define CALL_BYTES_MAX 65536
 #define STRANGER_UID 4711
 #define FOLLOWED_HAPPENINGS 400
+#define NOBODYS_ROLE "left-after-problem" // nobody here has its role (draw.c)
 
 // One call; lives as long as the world, because the door may answer late.
 struct world_ask {
@@ -108,6 +110,136 @@ send(world_ask *ask, uint32_t uid, rt_bytes body)
     ask->ended = ask->call == NULL;
 }
 
+// --- what playbooks ask for -------------------------------------------------------------------
+
+// {cmd, args} with texts in pairs.
+static void
+write_texts(const char *cmd, const char *const pairs[][2], uint32_t count, rt_mpw *call)
+{
+    rt_mpw_map(call, 2);
+    rt_mpw_cstr(call, "cmd");
+    rt_mpw_cstr(call, cmd);
+    rt_mpw_cstr(call, "args");
+    rt_mpw_map(call, count);
+    for (uint32_t i = 0; i < count; i++) {
+        rt_mpw_cstr(call, pairs[i][0]);
+        rt_mpw_cstr(call, pairs[i][1]);
+    }
+}
+
+static void
+answer_request(world *w, const world_request *request, bool granted)
+{
+    const char *const pairs[][2] = {{"playbook", request->playbook},
+                                    {"key", request->key},
+                                    {"tenant", request->tenant},
+                                    {"verdict", granted ? "granted" : "denied"},
+                                    {"reason", "looked at"}};
+    world_ask *ask = new_ask(w, "approvals.decide");
+    rt_mpw call;
+
+    ask->refused = strcmp(request->playbook, NOBODYS_ROLE) == 0;
+    world_say(w, "an operator: %s %s of %s", pairs[3][1], request->key, request->playbook);
+    rt_mpw_init(&call, CALL_BYTES_MAX);
+    write_texts(ask->cmd, pairs, RT_COUNT(pairs), &call);
+    send(ask, 0, rt_mpw_view(&call));
+    rt_mpw_fini(&call);
+    w->result->faults[granted ? FAULT_APPROVAL_GRANTED : FAULT_APPROVAL_DENIED]++;
+}
+
+static bool
+read_text(rt_bytes map, const char *name, char *ret, size_t cap)
+{
+    rt_mp at;
+    rt_str text;
+
+    return rt_mp_find(map, rt_str_of(name), &at) && rt_mp_str(&at, &text) == RT_OK &&
+           snprintf(ret, cap, "%.*s", RT_STR_ARG(text)) < (int)cap;
+}
+
+// One of the requests that were told, by lot.
+static bool
+pick_request(world *w, rt_bytes body, world_request *ret)
+{
+    rt_mp at;
+    rt_bytes row;
+    uint32_t count = 0;
+
+    if (!rt_mp_find(body, RT_STR("requests"), &at) || rt_mp_array(&at, &count) != RT_OK ||
+        count == 0) {
+        return false;
+    }
+    for (uint64_t skipped = rt_rng_below(&w->rng, count); skipped > 0; skipped--) {
+        if (rt_mp_skip(&at) != RT_OK) {
+            return false;
+        }
+    }
+    return rt_mp_raw(&at, &row) == RT_OK &&
+           read_text(row, "playbook", ret->playbook, sizeof(ret->playbook)) &&
+           read_text(row, "key", ret->key, sizeof(ret->key)) &&
+           read_text(row, "tenant", ret->tenant, sizeof(ret->tenant));
+}
+
+static void
+on_requests(void *user, rt_err err, rt_bytes body, bool last)
+{
+    world_ask *ask = user;
+    world *w = ask->w;
+    world_request request = {0};
+
+    ask->ended = ask->ended || last || err != RT_OK;
+    if (err != RT_OK || w->calm || !pick_request(w, body, &request)) {
+        return;
+    }
+    answer_request(w, &request, rt_rng_chance(&w->rng, 0.7));
+    if (rt_rng_chance(&w->rng, 0.2)) { // two operators at once, or one who is not sure
+        w->result->faults[FAULT_APPROVAL_AGAIN]++;
+        answer_request(w, &request, rt_rng_chance(&w->rng, 0.7));
+    }
+    w->request = request;
+}
+
+static void
+ask_requests(world *w)
+{
+    world_ask *ask = NULL;
+    rt_mpw call;
+
+    if (w->request.playbook[0] != '\0' && rt_rng_chance(&w->rng, 0.1)) { // long answered
+        w->result->faults[FAULT_APPROVAL_AGAIN]++;
+        answer_request(w, &w->request, true);
+        return;
+    }
+    ask = new_ask(w, "approvals.list");
+    rt_mpw_init(&call, CALL_BYTES_MAX);
+    write_texts(ask->cmd, NULL, 0, &call);
+    ask->call = sim_ctl_call(CONTROL_PATH, 0, rt_mpw_view(&call), on_requests, ask);
+    ask->ended = ask->call == NULL;
+    rt_mpw_fini(&call);
+}
+
+static void
+set_mode(world *w)
+{
+    static const char *const playbooks[] = {"unconfirmed-payment", "out-for-delivery-notice",
+                                            "damaged-item", "failed-delivery-attempt",
+                                            "ask-for-rating", "stuck-parcel", "no-such-playbook"};
+    static const char *const modes[] = {"off", "shadow", "canary", "live", "live"};
+    const char *playbook = playbooks[rt_rng_below(&w->rng, RT_COUNT(playbooks))];
+    const char *mode = modes[rt_rng_below(&w->rng, RT_COUNT(modes))];
+    const char *const pairs[][2] = {{"playbook", playbook}, {"mode", mode}, {"reason", "tried"}};
+    world_ask *ask = new_ask(w, "playbooks.promote");
+    rt_mpw call;
+
+    ask->refused = strcmp(playbook, "no-such-playbook") == 0;
+    world_say(w, "an operator: %s is %s", playbook, mode);
+    w->result->faults[FAULT_MODE_SET]++;
+    rt_mpw_init(&call, CALL_BYTES_MAX);
+    write_texts(ask->cmd, pairs, RT_COUNT(pairs), &call);
+    send(ask, 0, rt_mpw_view(&call));
+    rt_mpw_fini(&call);
+}
+
 static void
 ask_garbage(world *w)
 {
@@ -130,6 +262,7 @@ ask_something(world *w)
         {"records.follow", true}, {"records.scan", true}, {"status", false},
         {"agents.list", false},  {"playbooks.list", false}, {"dlq.list", false},
         {"explain", false},      {"sync.hash", false},
+        {"approvals.list", true}, {"budgets.show", false},
     };
     size_t which = (size_t)rt_rng_below(&w->rng, RT_COUNT(questions));
     world_ask *ask = new_ask(w, questions[which].cmd);
@@ -155,6 +288,10 @@ world_ask_door(world *w)
     }
     if (!w->draw.peaceful && rt_rng_chance(&w->rng, 0.15)) {
         ask_garbage(w);
+    } else if (rt_rng_chance(&w->rng, 0.6)) {
+        ask_requests(w);
+    } else if (rt_rng_chance(&w->rng, 0.1)) {
+        set_mode(w);
     } else {
         ask_something(w);
     }
