@@ -41,6 +41,7 @@ audit_new(const audit_pack *pack, const audit_limits *limits, unsigned expected)
     a->decision = audit__alloc(sizeof(*a->decision));
     a->witness = audit__witness_new();
     a->budget = audit__budget_new();
+    a->rules = audit__rules_new();
     open_tables(a);
     return a;
 }
@@ -60,6 +61,7 @@ audit_free(audit *a)
     }
     audit__witness_free(a->witness);
     audit__budget_free(a->budget);
+    audit__rules_free(a->rules);
     audit__free(a->decision);
     audit__free(a->notes);
     audit__free(a);
@@ -134,7 +136,7 @@ audit__head(audit__str id, audit__str type, audit__str subject)
 
 // --- records of other kinds -------------------------------------------------------------------
 
-// The period of a playbook's throttle, from its YAML.
+// The period of a playbook's throttle and what bounds it, from its YAML.
 static void
 note_playbook(audit *a, uint64_t seq, audit__str name, audit__str text)
 {
@@ -161,6 +163,7 @@ note_playbook(audit *a, uint64_t seq, audit__str name, audit__str text)
 
         *kept = period_ms;
     }
+    audit__rules_read(a, yaml, root);
     audit__yaml_free(yaml);
 }
 
@@ -176,6 +179,7 @@ see_playbooks(audit *a, const audit_record *record)
     a->figures.playbook_sets++;
     audit__table_fini(&a->periods);
     a->periods = audit__table_of(sizeof(int64_t));
+    audit__rules_clear(a);
     for (uint32_t i = 0; i < count && !mp.bad; i++) {
         uint32_t pair = audit__mp_array(&mp);
         audit__str name = audit__mp_str(&mp);

@@ -91,7 +91,7 @@ read_proposal(audit__mp *mp, audit__candidate *c)
     c->priority = take(&f) ? audit__mp_i64(mp) : 0;
     c->confidence = take_f64(&f);
     pass(&f); // value
-    pass(&f); // cost
+    c->cost = take(&f) ? audit__mp_i64(mp) : 0;
     c->veto = take(&f) && audit__mp_bool(mp);
     close_fields(&f);
 }
@@ -635,6 +635,7 @@ audit__see_decision(audit *a, const audit_record *record)
     audit__witness_markers(a, d->seq, d->tenant, record->payload, record->payload_len);
     see_candidates(a, d);
     see_throttles(a, d);
+    audit__rules_decision(a, d);
     see_timers(a, d);
     a->last_event_seq = d->event_seq;
     a->last_emissions = d->emissions;

@@ -556,6 +556,7 @@ audit__see_own(audit *a, const audit__event *e)
     size_t type = own_type(e->type);
 
     a->figures.internal++;
+    audit__rules_event(a, e);
     if (audit__is(e->type, "system.halted")) {
         a->halted = true;
         a->figures.halts++;

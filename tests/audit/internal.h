@@ -287,6 +287,7 @@ typedef struct audit__candidate {
     audit__str action;
     audit__str target;
     audit__str args;
+    int64_t cost;
     int64_t priority;
     double confidence;
     bool veto;
@@ -327,6 +328,8 @@ typedef struct audit__decision {
 
 // What an admitted action uses up (budget.c).
 typedef struct audit__budget audit__budget;
+// What playbooks may do (playbook.c).
+typedef struct audit__rules audit__rules;
 // What others saw (witness.c).
 typedef struct audit__witness audit__witness;
 
@@ -342,6 +345,7 @@ struct audit {
     void *on_record_user;
     audit__witness *witness;
     audit__budget *budget;
+    audit__rules *rules;
 
     bool stopped;  // damage: what follows cannot be judged
     bool recycled; // the beginning is gone
@@ -403,6 +407,18 @@ void audit__budget_free(audit__budget *b);
 void audit__budget_admit(audit *a, const audit__decision *d, const audit__candidate *c);
 // audit__budget_outcome counts an outcome for the circuit breaker of its receiver.
 void audit__budget_outcome(audit *a, const audit__action *action, bool failed, int64_t at_ms);
+
+// --- playbook.c ---
+
+audit__rules *audit__rules_new(void);
+void audit__rules_free(audit__rules *r);
+// audit__rules_clear forgets the live set, audit__rules_read reads a playbook of the next.
+void audit__rules_clear(audit *a);
+void audit__rules_read(audit *a, audit__yaml *yaml, audit__node *root);
+// audit__rules_event notes what an event of the brain's own says of playbooks.
+void audit__rules_event(audit *a, const audit__event *event);
+// audit__rules_decision checks what playbooks do with a decision.
+void audit__rules_decision(audit *a, const audit__decision *d);
 
 // --- witness.c ---
 

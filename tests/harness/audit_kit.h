@@ -41,6 +41,18 @@ static const char AUDIT_KIT_PLAYBOOK[] =
     "kind: playbook\nid: calm\nevents: [thing.happened]\nwhen: 'true'\n"
     "throttle: {key: event.subject, per: 6h}\n"
     "do:\n  - {action: free, target: 'a/1'}\n";
+static const char AUDIT_KIT_BOUNDED[] =
+    "kind: playbook\nid: open\nevents: [thing.happened]\n"
+    "calendar: {from: \"09:00\", until: \"17:00\", days: [mon, tue, wed, thu, fri], "
+    "holidays: false}\n"
+    "budget:\n  - {what: actions, limit: 2, window: 1d}\n"
+    "do:\n  - {action: free, target: 'a/1'}\n";
+static const char AUDIT_KIT_ASKS[] =
+    "kind: playbook\nid: asks\nevents: [thing.happened]\napprove: {ttl: 2h, quorum: 2}\n"
+    "do:\n  - {action: free, target: 'a/1'}\n";
+static const char AUDIT_KIT_PAIR[] =
+    "kind: playbook\nid: pair\npattern:\n  count: {event: thing.happened, at_least: 2}\n"
+    "  key: event.subject\n  within: 1h\ndo:\n  - {action: free, target: 'a/1'}\n";
 static const char AUDIT_KIT_CONFIG[] =
     "tenants:\n"
     "  - {id: 1, name: alpha, utc_offset: \"-05:00\"}\n"
@@ -164,18 +176,23 @@ audit_kit_start(audit_kit *k)
     return audit_kit_end(k);
 }
 
-// audit_kit_playbooks records that a set of one throttled playbook became live.
+// audit_kit_playbooks records that a set became live: one playbook is throttled, one bounded, one
+// asks, one has a pattern.
 static inline uint64_t
 audit_kit_playbooks(audit_kit *k, uint64_t version)
 {
+    static const char *const texts[] = {AUDIT_KIT_PLAYBOOK, AUDIT_KIT_BOUNDED, AUDIT_KIT_ASKS,
+                                        AUDIT_KIT_PAIR};
     rt_mpw *w = rt_journal_begin(k->journal, RT_RECORD_PLAYBOOKS, 0, k->now_ms);
 
     rt_mpw_array(w, 2);
     rt_mpw_u64(w, version);
-    rt_mpw_array(w, 1);
-    rt_mpw_array(w, 2);
-    rt_mpw_cstr(w, "calm.yaml");
-    rt_mpw_cstr(w, AUDIT_KIT_PLAYBOOK);
+    rt_mpw_array(w, RT_COUNT(texts));
+    for (size_t i = 0; i < RT_COUNT(texts); i++) {
+        rt_mpw_array(w, 2);
+        rt_mpw_cstr(w, "a.yaml");
+        rt_mpw_cstr(w, texts[i]);
+    }
     k->playbooks = version;
     return audit_kit_end(k);
 }
@@ -305,7 +322,7 @@ audit_kit_encode(audit_kit *k, uint64_t event_seq, const char *id, const char *s
     audit_kit_number(k, event_seq);
     d->event_seq = event_seq;
     d->event_id = rt_str_of(id);
-    d->event_type = RT_STR("thing.happened");
+    d->event_type = d->event_type.len > 0 ? d->event_type : RT_STR("thing.happened");
     d->tenant = d->tenant == 0 ? k->tenant : d->tenant;
     d->subject = rt_str_of(subject);
     d->playbooks = k->playbooks;

@@ -74,21 +74,21 @@ use_webhook(const char *name)
     files[i].text = changed;
 }
 
-// Lets a playbook ask before it acts, so that there is more to agree to than a day brings.
+// Bounds a playbook more tightly, so that a day brings enough that has to be agreed to or waits.
 static void
-ask_first(const char *path)
+add_block(const char *path, const char *block)
 {
-    static const char ask[] = "\napprove: {roles: [supervisor], ttl: 2h}\n";
+    size_t len = strlen(block);
     size_t i = 0;
 
     while (i < file_count && strcmp(files[i].path, path) != 0) {
         i++;
     }
-    if (i == file_count || files[i].len + sizeof(ask) > FILE_BYTES_MAX) {
+    if (i == file_count || files[i].len + len + 1 > FILE_BYTES_MAX) {
         give_up(path);
     }
-    memcpy(files[i].text + files[i].len, ask, sizeof(ask)); // with its NUL
-    files[i].len += sizeof(ask) - 1;
+    memcpy(files[i].text + files[i].len, block, len + 1);
+    files[i].len += len;
 }
 
 static int
@@ -125,6 +125,9 @@ load_dir(const char *from, const char *to, bool deeper)
 void
 files_load(const char *source_root)
 {
+    static const char ask[] = "\napprove: {roles: [supervisor], ttl: 2h}\n";
+    static const char held_back[] =
+        "\nbudget:\n  - {what: actions, limit: 1, window: 2h, on_exceed: hold}\n";
     char path[PATH_CAP];
 
     (void)snprintf(path, sizeof(path), "%.400s/config/packs", source_root);
@@ -135,10 +138,13 @@ files_load(const char *source_root)
     qsort(files, file_count, sizeof(files[0]), by_path);
     use_webhook("  open_case:");
     use_webhook("  notify_customer:");
-    ask_first("/playbooks/logistics/failed-delivery-attempt.yaml");
-    ask_first("/playbooks/logistics/stuck-parcel.yaml");
-    ask_first("/playbooks/logistics/high-value-order.yaml");
-    ask_first("/playbooks/logistics/address-corrected.yaml");
+    add_block("/playbooks/logistics/failed-delivery-attempt.yaml", ask);
+    add_block("/playbooks/logistics/stuck-parcel.yaml", ask);
+    add_block("/playbooks/logistics/high-value-order.yaml", ask);
+    add_block("/playbooks/logistics/address-corrected.yaml", ask);
+    add_block("/playbooks/logistics/bad-rating.yaml", held_back);
+    add_block("/playbooks/logistics/not-shipped.yaml", held_back);
+    add_block("/playbooks/logistics/wrong-item.yaml", held_back);
 }
 
 static void
