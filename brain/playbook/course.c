@@ -270,7 +270,7 @@ follow_timer(br_course *course)
     } else if (timer_of(key, "run", &rest)) {
         br__run_timer(course, id, rest);
     } else if (timer_of(key, "budget", &rest)) {
-        br__course_forget(course, RT_STR("budget"), id, rest);
+        br__budget_timer(course, id, rest);
     }
 }
 

@@ -67,6 +67,9 @@ br_firing *br__firing_of(br_course *course, rt_str agent);
 const br_rule *br__rule_for(const br_course *course, const br_playbook *playbook,
                             const rt_event_type *type, int64_t element);
 
+// br__budget_timer forgets a budget of which nothing is used any more.
+void br__budget_timer(br_course *course, rt_str playbook, rt_str key);
+
 // --- waiting.c ---
 // br__waiting_add writes down a firing that waits.
 void br__waiting_add(br_course *course, const br_firing *firing);

@@ -343,6 +343,23 @@ br_course_budget(const br_playbooks *set, const br_progress_row *row, int64_t no
     return true;
 }
 
+void
+br__budget_timer(br_course *course, rt_str id, rt_str key)
+{
+    msg_usage usage;
+    br_budget_state left;
+    br_progress_row row = {.what = BUDGET, .playbook = id, .key = key};
+    if (!br__course_read(course, BUDGET, id, key, &msg_usage_def, &usage)) {
+        return;
+    }
+    // a decision made after the timer came due may have used more of it, and set the next timer
+    if (!br_progress_get(course->progress, course->tenant, BUDGET, id, key, &row.value) ||
+        !br_course_budget(course->set, &row, course->now_ms, course->arena, &left) ||
+        left.used == 0) {
+        br__course_forget(course, BUDGET, id, key);
+    }
+}
+
 static bool
 budget_key(br_course *course, const br_firing *firing, uint32_t index, rt_str *ret_key)
 {

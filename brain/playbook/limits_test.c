@@ -327,6 +327,21 @@ test_what_waits_under_a_throttle_waits_once(void **state)
 }
 
 static void
+test_budget_is_not_forgotten_by_a_timer_that_came_due_before(void **state)
+{
+    course_kit *k = *state;
+
+    course_kit_play(k, HEAD "budget:\n  - {what: actions, limit: 1, window: 1d}\n" CASE);
+    report(k, 1, 1);
+    CHECK_INT(k->acted, 1);
+    // recorded when an earlier use was forgotten, decided on after the next was made
+    course_kit_own(k, "timer.fired", "", "{\"owner\":\"playbook:p\",\"key\":\"budget:0:\"}", false);
+    report(k, 2, 2);
+    CHECK_INT(k->acted, 1);
+    check_verdict(k, "refused", "1 of 1 actions");
+}
+
+static void
 test_all_of_a_playbook_is_held_in_quiet_hours(void **state)
 {
     course_kit *k = *state;
@@ -404,6 +419,7 @@ main(void)
         TEST(test_what_is_held_too_long_is_refused),
         TEST(test_quiet_hours_hold_a_contact_until_the_morning),
         TEST(test_what_waits_under_a_throttle_waits_once),
+        TEST(test_budget_is_not_forgotten_by_a_timer_that_came_due_before),
         TEST(test_all_of_a_playbook_is_held_in_quiet_hours),
         TEST(test_a_canary_stays_on_its_side_while_it_waits),
         TEST(test_a_pattern_is_bounded_too),

@@ -302,8 +302,9 @@ br__waiting_timer(br_course *course, rt_str id, rt_str key)
     const br_playbook *playbook = br__playbook_find(course->set, id);
     msg_waiting waiting;
     char text[32];
-    if (!br__course_read(course, RT_STR(HELD), id, key, &msg_waiting_def, &waiting)) {
-        return;
+    if (!br__course_read(course, RT_STR(HELD), id, key, &msg_waiting_def, &waiting) ||
+        course->now_ms < waiting.until_ms) {
+        return; // it waits anew since the timer came due: another comes
     }
     br__course_forget(course, RT_STR(HELD), id, key);
     if (playbook != NULL) {
@@ -337,8 +338,9 @@ br__approval_timer(br_course *course, rt_str id, rt_str key)
 {
     const br_playbook *playbook = br__playbook_find(course->set, id);
     msg_waiting waiting;
-    if (!br__course_read(course, RT_STR(APPROVAL), id, key, &msg_waiting_def, &waiting)) {
-        return;
+    if (!br__course_read(course, RT_STR(APPROVAL), id, key, &msg_waiting_def, &waiting) ||
+        course->now_ms < waiting.until_ms) {
+        return; // it was asked anew since the timer came due: another comes
     }
     br__course_forget(course, RT_STR(APPROVAL), id, key);
     msg_consulted *consulted = playbook != NULL ? br__course_consulted(course, playbook) : NULL;

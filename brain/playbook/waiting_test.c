@@ -278,6 +278,22 @@ test_approved_still_passes_the_gate(void **state)
 }
 
 static void
+test_a_request_does_not_end_with_the_timer_of_one_before(void **state)
+{
+    course_kit *k = *state;
+    char data[256];
+
+    course_kit_play(k, ASK);
+    report(k, "order/1", "late");
+    (void)snprintf(data, sizeof(data), "{\"owner\":\"playbook:p\",\"key\":\"approval:%s\"}",
+                   request(k));
+    course_kit_own(k, "timer.fired", "order/1", data, false);
+    CHECK_TRUE(request(k) != NULL);
+    answer(k, request(k), "granted", "uid:1");
+    CHECK_INT(k->acted, 1);
+}
+
+static void
 test_an_answer_of_an_agent_is_none(void **state)
 {
     course_kit *k = *state;
@@ -346,6 +362,7 @@ main(void)
         TEST(test_what_the_gate_refuses_is_not_asked_for),
         TEST(test_approved_still_passes_the_gate),
         TEST(test_an_answer_of_an_agent_is_none),
+        TEST(test_a_request_does_not_end_with_the_timer_of_one_before),
         TEST(test_all_of_a_playbook_waits_or_none),
 #undef TEST
     };

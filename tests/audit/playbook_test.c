@@ -117,8 +117,8 @@ request(audit_kit *k, const char *actions)
 {
     char json[256];
 
-    (void)snprintf(json, sizeof(json), "{\"playbook\": \"asks\", \"key\": \"1\", \"actions\": \"%s\"}",
-                   actions);
+    (void)snprintf(json, sizeof(json),
+                   "{\"playbook\": \"asks\", \"key\": \"1\", \"actions\": \"%s\"}", actions);
     (void)audit_kit_own(k, "approval.requested", "/brain/test", "r/1", "parcel/1", "", 0, json);
 }
 

@@ -7,8 +7,8 @@
 // Design notes.
 // Somebody at the control door who looks at one tenant after the other, follows the journal, leaves
 // without a word, has no business there, or talks nonsense. What was asked of one tenant is
-// answered with nothing of another. Others look what playbooks ask for and grant it, deny it, answer
-// twice or too late, or set the mode of a playbook.
+// answered with nothing of another. Others look what playbooks ask for and grant it, deny it,
+// answer twice or too late, or set the mode of a playbook.
 
 #define CALL_BYTES_MAX 65536
 #define STRANGER_UID 4711
