@@ -297,6 +297,13 @@ report_missing(const walk *w, const br_block *block, const br_key *row, const rt
                 "`%s` is missing", row->name);
 }
 
+// More findings than are kept: the file is refused, and nobody would read them.
+static bool
+is_enough(const walk *w)
+{
+    return rt_diag_errors(w->diag) > RT_DIAG_MAX;
+}
+
 // A key of the block above, or of the file, most likely stands in a wrong column.
 static const br_block *
 owner_of(const walk *w, const br_block *block, rt_str key)
@@ -342,7 +349,7 @@ check_keys(const walk *w, const br_block *block, const rt_node *map)
         }
     }
     for (const rt_node *node = map->child; node != NULL; node = node->next) {
-        if (br_key_find(block, node->key) == NULL) {
+        if (br_key_find(block, node->key) == NULL && !is_enough(w)) {
             report_unknown(w, block, node, allowed, count);
         }
     }
@@ -430,7 +437,7 @@ br_keys_check(const br_block *block, const rt_node *node, rt_diag *diag)
         return;
     }
     enter(&w, block, NULL, node);
-    while (w.depth > 0) {
+    while (w.depth > 0 && !is_enough(&w)) {
         level *at = &w.levels[w.depth - 1];
         const rt_node *child = at->next;
         if (child == NULL) {

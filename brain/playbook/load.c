@@ -409,8 +409,9 @@ load_events(const br_loading *l, const rt_node *root)
     if (!is_said || (events != NULL && events->child == NULL)) {
         br__load_missing(l, root, "events", "for example events: [order.created]");
     }
-    for (const rt_node *node = events != NULL ? events->child : NULL; node != NULL;
-         node = node->next) {
+    size_t looked_at = 0;
+    for (const rt_node *node = events != NULL ? events->child : NULL;
+         node != NULL && looked_at++ <= BR_PLAYBOOK_EVENTS_MAX; node = node->next) {
         if (node->text.len == 0 || l->playbook->info.events == BR_PLAYBOOK_EVENTS_MAX) {
             continue; // complained of already
         }

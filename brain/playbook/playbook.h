@@ -38,6 +38,7 @@
 
 #define BR_PLAYBOOKS_MAX 2048
 #define BR_PLAYBOOK_BYTES_MAX 65536 // of one file
+#define BR_PLAYBOOK_VALUES_MAX 4096 // of one file: texts, lists and maps
 #define BR_PLAYBOOK_ID_MAX 48 // bytes: "playbook:<id>" owns timers, whose owner has at most 64
 #define BR_PLAYBOOK_STEPS_MAX 8
 #define BR_PLAYBOOK_EVENTS_MAX 16

@@ -192,7 +192,8 @@ load_file(br_playbooks *set, const br_playbook_file *file, rt_diag *diag)
 {
     rt_node *root = NULL;
     const char *name = file->name.ptr;
-    rt_err err = rt_yaml_parse(name, file->text, set->arena, diag, &root);
+    rt_err err = rt_yaml_parse_max(name, file->text, BR_PLAYBOOK_VALUES_MAX, set->arena, diag,
+                                   &root);
     if (err == RT_ECONFIG) {
         return RT_OK;
     }

@@ -413,6 +413,29 @@ test_set_too_large_is_refused(void **state)
     rt_diag_free(diag);
 }
 
+// What a file can make the reader do is bounded by its values, not only by its bytes.
+static void
+test_set_file_of_too_many_values_is_refused_early(void **state)
+{
+    rt_diag *diag = rt_diag_new();
+    rt_text text;
+    br_playbooks *set = NULL;
+
+    (void)state;
+    rt_text_init(&text, BR_PLAYBOOK_BYTES_MAX);
+    rt_text_cstr(&text, HEAD DO "tags: [");
+    for (int i = 0; i < BR_PLAYBOOK_VALUES_MAX; i++) {
+        rt_text_cstr(&text, "a,");
+    }
+    rt_text_cstr(&text, "]\n");
+    br_playbook_file file = {RT_STR("x.yaml"), rt_text_view(&text)};
+    CHECK_ERR(compile(&file, 1, diag, &set), RT_ECONFIG);
+    CHECK_INT(rt_diag_errors(diag), 1);
+    CHECK_CSTR(rt_diag_at(diag, 0).code, "B2006");
+    rt_text_fini(&text);
+    rt_diag_free(diag);
+}
+
 static void
 test_set_tells_what_it_holds(void **state)
 {
@@ -568,6 +591,7 @@ main(void)
         cmocka_unit_test(test_set_same_id_twice_is_refused),
         cmocka_unit_test(test_set_remediation_with_unknown_action_is_refused),
         cmocka_unit_test(test_set_too_large_is_refused),
+        cmocka_unit_test(test_set_file_of_too_many_values_is_refused_early),
         cmocka_unit_test(test_set_tells_what_it_holds),
         cmocka_unit_test(test_set_hears_its_events_and_timers),
         cmocka_unit_test(test_set_files_are_given_back_in_order_of_names),

@@ -365,12 +365,13 @@ find_line(const source *src, uint32_t number, rt_str *ret_line)
     return true;
 }
 
+// Characters of a text, or `most` when there are more.
 static size_t
-count_characters(rt_str text)
+count_characters(rt_str text, size_t most)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0; i < text.len && count < most; i++) {
         count += starts_character(text.ptr[i]) ? 1 : 0;
     }
     return count;
@@ -384,7 +385,7 @@ put_visible(rt_text *out, rt_str line, size_t first, size_t last)
     const char *end = line.ptr + line.len;
     size_t at = 0; // character that follows
 
-    for (const char *from = line.ptr; from < end;) {
+    for (const char *from = line.ptr; from < end && at <= last;) {
         rt_str c = character_at(from, end);
 
         at += starts_character(*from) ? 1 : 0; // else no character begins: a line of broken UTF-8
@@ -401,7 +402,7 @@ put_padding(rt_text *out, rt_str line, size_t first, size_t last)
 {
     size_t at = 0;
 
-    for (size_t i = 0; i < line.len; i++) {
+    for (size_t i = 0; i < line.len && at <= last; i++) {
         if (!starts_character(line.ptr[i])) {
             continue;
         }
@@ -426,7 +427,7 @@ put_frame(rt_text *out, const source *src, rt_mark mark)
     if (!find_line(src, mark.line, &line)) {
         return;
     }
-    width = count_characters(line);
+    width = count_characters(line, column + FRAME_COLUMNS + 2); // more of it is not shown
     column = RT_MIN(column, width);
     first =
         column > FRAME_COLUMNS - FRAME_BEFORE && width > FRAME_COLUMNS ? column - FRAME_BEFORE : 0;

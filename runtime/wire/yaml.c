@@ -1,6 +1,7 @@
 #include "runtime/wire/yaml.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <yaml.h>
 
 #include "runtime/base/check.h"
@@ -50,6 +51,7 @@ typedef struct builder {
     size_t depth;
     frame frames[RT_YAML_DEPTH_MAX];
     bool is_over; // nothing more is read
+    uint32_t nodes_max;
     unsigned refused; // anchors, aliases and tags met
     rt_err err; // RT_ENOMEM, otherwise findings stand in diag
 } builder;
@@ -186,8 +188,11 @@ add_node(builder *b, rt_node_kind kind, const yaml_event_t *event)
 {
     rt_node *node = NULL;
 
-    if (b->node_count == RT_YAML_NODES_MAX) {
-        stop(b, CODE_LIMIT, event_mark(event), NULL, "more than 50000 values in one file");
+    if (b->node_count == b->nodes_max) {
+        char why[64];
+
+        (void)snprintf(why, sizeof(why), "more than %u values in one file", b->nodes_max);
+        stop(b, CODE_LIMIT, event_mark(event), NULL, why);
         return NULL;
     }
     node = rt_arena_new_of(b->arena, rt_node);
@@ -491,7 +496,14 @@ is_readable(rt_str text, rt_diag *diag)
 rt_err
 rt_yaml_parse(const char *file, rt_str text, rt_arena *arena, rt_diag *diag, rt_node **ret_root)
 {
-    builder b = {.arena = arena, .diag = diag};
+    return rt_yaml_parse_max(file, text, RT_YAML_NODES_MAX, arena, diag, ret_root);
+}
+
+rt_err
+rt_yaml_parse_max(const char *file, rt_str text, uint32_t nodes_max, rt_arena *arena, rt_diag *diag,
+                  rt_node **ret_root)
+{
+    builder b = {.arena = arena, .diag = diag, .nodes_max = RT_MIN(nodes_max, RT_YAML_NODES_MAX)};
     size_t errors = rt_diag_errors(diag);
 
     // Some editors put a byte order mark first; columns count without it.

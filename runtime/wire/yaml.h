@@ -42,6 +42,11 @@ struct rt_node {
 rt_err rt_yaml_parse(const char *file, rt_str text, rt_arena *arena, rt_diag *diag,
                      rt_node **ret_root) RT_MUST_USE;
 
+// rt_yaml_parse_max does so with a bound of its own on the values of the file, at most
+// RT_YAML_NODES_MAX: reading one costs some microseconds.
+rt_err rt_yaml_parse_max(const char *file, rt_str text, uint32_t nodes_max, rt_arena *arena,
+                         rt_diag *diag, rt_node **ret_root) RT_MUST_USE;
+
 // rt_node_get finds a child of a map by key, or NULL (also when `map` is NULL or no map).
 const rt_node *rt_node_get(const rt_node *map, const char *key);
 
