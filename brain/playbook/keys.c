@@ -314,6 +314,7 @@ static const br_key test_action_keys[] = {
 const br_block br_block_test_action = {.name = "test_action",
                                        .doc = "an action that is expected",
                                        .keys = test_action_keys,
+                                       .is_partial = true,
                                        PLAYBOOK_CODES};
 
 #define TEST_EXPECTATIONS \

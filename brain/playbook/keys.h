@@ -54,6 +54,7 @@ struct br_block {
     const br_key *keys; // ends with a name of NULL
     const char *const *either; // of these keys exactly one, ends with NULL; NULL = no such thing.
                                // For the schema: the loader says what is wrong in its own words
+    bool is_partial; // its args name some of an action's arguments, required ones or not
     // Codes of findings: an unknown key, a missing one, a value of another shape (a list where one
     // text is wanted), one that does not fit its key.
     const char *unknown;

@@ -227,7 +227,7 @@ has_key_of(const br_block *block, unsigned form)
 
 // The arguments that one action takes.
 static void
-put_action_args(const writer *w, const br_action *action)
+put_action_args(const writer *w, const br_action *action, bool is_partial)
 {
     bool any = false;
     put(w, "{\"if\":{\"properties\":{\"action\":{\"const\":");
@@ -242,7 +242,7 @@ put_action_args(const writer *w, const br_action *action)
     }
     put(w, "},\"additionalProperties\":false,\"required\":[");
     for (uint32_t i = 0; i < action->arg_count; i++) {
-        if (action->args[i].required) {
+        if (action->args[i].required && !is_partial) {
             put(w, any ? "," : "");
             rt_json_string(w->out, action->args[i].name);
             any = true;
@@ -284,7 +284,7 @@ put_block(writer *w, const br_block *block)
         put(w, ",\"allOf\":[");
         for (size_t i = 0; i < br_pack_action_count(w->pack); i++) {
             put(w, i > 0 ? "," : "");
-            put_action_args(w, br_pack_action_at(w->pack, i));
+            put_action_args(w, br_pack_action_at(w->pack, i), block->is_partial);
         }
         put(w, "]");
     }
