@@ -68,7 +68,7 @@ rt_err
 br__fork_take(br__fork *f, rt_event *event, bool decided, bool is_own)
 {
     bool live = br__fork_live(f, event->at_ms);
-    bool heard = live && br_playbooks_hears(f->state->playbooks, event->type);
+    bool heard = live && br_state_hears(f->state, event);
     br_consulted_event said = {{NULL, 0}, false};
     br_state_situate(f->state, event, event->at_ms, f->situation);
     if (decided || heard) {

@@ -59,7 +59,7 @@ take_own(br__fork *f, const own_event *made, bool *ret_taken)
     event.at_ms = made->time_ms == INT64_MIN ? clock_ms : RT_MAX(clock_ms, made->time_ms);
     event.time_ms = made->time_ms == INT64_MIN ? event.at_ms : made->time_ms;
     *ret_taken = true;
-    bool heard = br_playbooks_hears(f->state->playbooks, event.type);
+    bool heard = br_state_hears(f->state, &event);
     return br__fork_take(f, &event, heard, true);
 }
 

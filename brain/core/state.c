@@ -150,6 +150,13 @@ br_state_situate(const br_state *state, const rt_event *event, int64_t now_ms,
     br_features_read(state->features, ret_situation);
 }
 
+bool
+br_state_hears(const br_state *state, const rt_event *event)
+{
+    return br_playbooks_hears(state->playbooks, event->type) ||
+           br_course_awaits(state->progress, event);
+}
+
 rt_err
 br_state_consult(const br_state *state, const br_situation *situation, rt_arena *arena, rt_mpw *w,
                  br_consulted_event *ret)
@@ -157,7 +164,7 @@ br_state_consult(const br_state *state, const br_situation *situation, rt_arena 
     msg_consultation said;
     rt_mpw_clear(w);
     *ret = (br_consulted_event){{NULL, 0}, false};
-    if (!br_playbooks_hears(state->playbooks, situation->event->type)) {
+    if (!br_state_hears(state, situation->event)) {
         return RT_OK;
     }
     rt_arena_reset(arena);
@@ -165,7 +172,8 @@ br_state_consult(const br_state *state, const br_situation *situation, rt_arena 
     if (err != RT_OK) {
         return err;
     }
-    ret->follow = br_playbooks_follow(state->playbooks, situation->event, &said);
+    ret->follow = br_playbooks_follow(state->playbooks, situation->event, &said) ||
+                  br_course_awaits(state->progress, situation->event);
     if (said.consulted.count == 0) {
         return RT_OK;
     }

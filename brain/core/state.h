@@ -78,6 +78,8 @@ void br_state_free(br_state *state);
 // br_state_situate builds the situation of an event whose type, tenant and data are set.
 void br_state_situate(const br_state *state, const rt_event *event, int64_t now_ms,
                       br_situation *ret_situation);
+// br_state_hears tells whether a playbook may have something to say of an event.
+bool br_state_hears(const br_state *state, const rt_event *event);
 // br_state_consult asks the live playbooks about an event in its situation.
 //   ret->consultation   encoded into `w`; empty when none was looked at
 //   ret->follow         the payload of its record is needed when it is decided

@@ -61,7 +61,7 @@ br__take(br_brain *brain, rt_event *event, uint64_t *ret_seq)
     }
     uint64_t hosts = br__hosts_hear(brain, event->type);
     bool decided =
-        external || hosts != 0 || br_playbooks_hears(brain->state->playbooks, event->type);
+        external || hosts != 0 || br_state_hears(brain->state, event);
     event->seq = rt_journal_next_seq(brain->journal);
     br_state_situate(brain->state, event, event->at_ms, brain->situation);
     rt_record record;

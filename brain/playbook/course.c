@@ -280,8 +280,7 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
     rt_str id;
     rt_str key;
     if (said->matches.count > 0 || rt_str_is(event->type->name, "approval.decided") ||
-        rt_str_is(event->type->name, "playbook.acknowledged") ||
-        (set->runs && rt_str_is(event->type->name, "action.executed"))) {
+        rt_str_is(event->type->name, "playbook.acknowledged")) {
         return true;
     }
     const msg_consulted *consulted = said->consulted.items;
@@ -295,6 +294,18 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
     }
     return rt_str_is(event->type->name, "timer.fired") && owned_by_playbook(event, &id, &key) &&
            memchr(key.ptr, ':', key.len) != NULL;
+}
+
+bool
+br_course_awaits(const br_progress *progress, const rt_event *event)
+{
+    rt_bytes value;
+    if (!event->internal || !rt_str_is(event->type->name, "action.executed")) {
+        return false;
+    }
+    rt_value id = rt_event_field(event, "action_id");
+    return id.kind == RT_KIND_STR && br_progress_get(progress, event->tenant, RT_STR("running"),
+                                                     RT_STR(""), id.s, &value);
 }
 
 rt_err

@@ -52,6 +52,9 @@ typedef struct br_course {
 // it; then the payload of its record is kept until its decision.
 bool br_playbooks_follow(const br_playbooks *set, const rt_event *event,
                          const msg_consultation *said);
+// br_course_awaits tells whether the event is an outcome that actions in order wait for, whatever
+// the live set is: then a course has to run as well.
+bool br_course_awaits(const br_progress *progress, const rt_event *event);
 // br_course_follow goes on with everything that the event belongs to.
 //   errors    RT_ENOMEM the arena's limit · RT_EPROTO a damaged payload
 rt_err br_course_follow(br_course *course) RT_MUST_USE;

@@ -211,7 +211,8 @@ load_what(const br_loading *l, br_step *step, const rt_node *node, const br_expr
 
 // What a step says about its place among others.
 static void
-load_order(const br_loading *l, br_step *step, const rt_node *node, const br_expr_env *env)
+load_order(const br_loading *l, br_step *step, bool is_first, const rt_node *node,
+           const br_expr_env *env)
 {
     static const char *const keys[] = {"timeout", "retry", "undo", "after", "on_error"};
     const rt_node *retry = br_key_map(node, "retry");
@@ -225,6 +226,11 @@ load_order(const br_loading *l, br_step *step, const rt_node *node, const br_exp
         }
     }
     step->after_ms = br_key_duration_ms(&br_block_action, node, "after");
+    if (step->after_ms > 0 && l->in_order && is_first) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2046", rt_node_get(node, "after")->key_mark,
+                    "a pattern with `absent: true` acts later",
+                    "the first action waits for nothing");
+    }
     step->timeout_ms = br_key_duration_ms(&br_block_action, node, "timeout");
     step->on_error = br_key_choice(&br_block_action, node, "on_error");
     if (l->is_ladder && rt_node_get(node, "on_error") == NULL) {
@@ -254,7 +260,7 @@ load_step(const br_loading *l, br_steps *steps, const rt_node *node, const br_ex
         steps->count++;
         step->value = br_key_f64(&br_block_action, node, "value");
         step->cost_cop = br_key_i64(&br_block_action, node, "cost_cop");
-        load_order(l, step, node, env);
+        load_order(l, step, steps->count == 1, node, env);
     }
 }
 

@@ -21,6 +21,7 @@ struct br_run {
     const br_playbook *playbook;
     rt_str key;
     msg_run row;
+    bool is_new;        // it begins when its first step wins
     bool asked;         // its step is a candidate of this decision
     bool has_timer;     // one was set in this decision
     int64_t resume_ms;  // quiet hours: asked again then, without having failed
@@ -285,6 +286,7 @@ br__run_begin(br_course *course, const br_playbook *playbook, const br_steps *st
                          .version = br_playbooks_version(course->set),
                          .steps = {list, count},
                          .subject = course->subject};
+    run->is_new = true;
     rt_str verdict = run->consulted->verdict;
     rt_str detail = run->consulted->detail;
     course->runs[course->run_count++] = run;
@@ -406,7 +408,7 @@ bool
 br__run_asks(const br_course *course, const br_playbook *playbook, rt_msg_list *ret_steps)
 {
     for (uint32_t i = 0; i < course->run_count; i++) {
-        if (course->runs[i]->playbook == playbook && course->runs[i]->row.done == 0) {
+        if (course->runs[i]->playbook == playbook && course->runs[i]->is_new) {
             *ret_steps = course->runs[i]->row.steps;
             return true;
         }
@@ -418,7 +420,7 @@ bool
 br__run_quiet(br_course *course, rt_str agent, int64_t until_ms)
 {
     br_run *run = run_of(course, agent);
-    if (run == NULL || run->row.done == 0) {
+    if (run == NULL || run->is_new) {
         return false; // one that has not begun is held or dropped as a whole
     }
     run->resume_ms = until_ms;
@@ -434,8 +436,6 @@ br_course_ran(br_course *course, const msg_candidate *candidate)
         return;
     }
     run->asked = false;
-    bool begun = run->row.done != 0 || run->row.at > 0 || run->row.undoing ||
-                 run->row.tries > 1;
     if (candidate->action_id.len > 0) {
         int64_t timeout_ms = step_at(run, run->row.at)->timeout_ms;
         msg_running running = {run->playbook->info.id, run->key};
@@ -450,10 +450,7 @@ br_course_ran(br_course *course, const msg_candidate *candidate)
         run->row.tries--;
         wake_at(course, run, run->resume_ms);
         keep(course, run);
-    } else if (begun || step_at(run, run->row.at)->retries > 0) {
-        bool waits = rt_str_is(candidate->verdict, "waiting");
-        if (!waits || begun) {
-            fail(course, run, candidate->why);
-        }
-    }
+    } else if (!run->is_new) {
+        fail(course, run, candidate->why);
+    } // else nothing begins: calendar, budgets and approval hold for the first step only
 }

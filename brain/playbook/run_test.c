@@ -249,6 +249,38 @@ test_a_first_step_that_loses_begins_nothing(void **state)
     CHECK_U64(br_progress_count(k->state->progress), 0);
 }
 
+// Found by fuzzing: a first step that was refused came back by its retry, past the approval.
+static void
+test_a_first_step_is_not_tried_past_its_approval(void **state)
+{
+    course_kit *k = *state;
+
+    course_kit_play(k, "kind: playbook\nid: q\nevents: [issue.reported]\ndo:\n" CASE);
+    report(k);
+    CHECK_INT(k->acted, 1);
+    course_kit_play(k, HEAD "approve: {ttl: 2h}\ndo:\n" CASE
+                            "    retry: {times: 3, wait: 12h}\n");
+    report(k);
+    CHECK_STR(course_kit_first(k)->verdict, "refused"); // it is in flight
+    course_kit_wait(k, 200 * STATE_KIT_HOUR_MS);
+    CHECK_INT(k->acted, 1);
+    CHECK_U64(br_progress_count(k->state->progress), 0);
+}
+
+// Found by fuzzing: an outcome that came while another set was live was never heard of.
+static void
+test_an_outcome_is_heard_whatever_set_is_live(void **state)
+{
+    course_kit *k = *state;
+
+    course_kit_play(k, HEAD "do:\n" CASE ALERT);
+    report(k);
+    done d = doing(k, "open_case");
+    course_kit_play(k, "kind: playbook\nid: q\nevents: [order.created]\ndo:\n" CASE);
+    outcome(k, &d, "executed");
+    CHECK_U64(br_progress_count(k->state->progress), 0);
+}
+
 static void
 test_in_shadow_all_steps_are_shown(void **state)
 {
@@ -385,6 +417,8 @@ main(void)
         TEST(test_without_an_outcome_in_time_it_has_failed),
         TEST(test_what_was_done_is_undone_last_first),
         TEST(test_a_first_step_that_loses_begins_nothing),
+        TEST(test_a_first_step_is_not_tried_past_its_approval),
+        TEST(test_an_outcome_is_heard_whatever_set_is_live),
         TEST(test_in_shadow_all_steps_are_shown),
         TEST(test_a_run_ends_as_it_was_begun),
         TEST(test_a_run_without_its_playbook_ends),

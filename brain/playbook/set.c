@@ -365,8 +365,7 @@ br_playbooks_hears(const br_playbooks *set, const rt_event_type *type)
 {
     return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired") ||
            rt_str_is(type->name, "approval.decided") ||
-           rt_str_is(type->name, "playbook.acknowledged") ||
-           (set->runs && rt_str_is(type->name, "action.executed"));
+           rt_str_is(type->name, "playbook.acknowledged");
 }
 
 const br_playbook *

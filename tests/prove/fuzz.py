@@ -49,6 +49,7 @@ TARGETS = [
     Target("link_brain", 300, ["-use_counters=0"]),
     Target("link_host", 300, ["-use_counters=0"]),
     Target("playbook", 700, ["-use_counters=0"]),
+    Target("course", 100, ["-use_counters=0"]),
     Target("catalog", 500, ["-use_counters=0"]),
     Target("config", 400, ["-use_counters=0"]),
     Target("envelope", 256, []),
