@@ -23,7 +23,7 @@
 
 #define CASE "do:\n  - {action: open_case, target: \"${event.subject}\"}\n"
 #define STEPS                                                                                      \
-    "do:\n  - {action: open_case, target: \"${event.subject}\", timeout: 30m, "                     \
+    "do:\n  - {action: open_case, target: \"${event.subject}\", timeout: 30m, " \
     "retry: {times: 2, wait: 5m}, undo: {action: alert_operator, target: x, args: {text: u}}}\n"   \
     "  - {action: pause_carrier, target: carrier/tcc, after: 10m, on_error: undo}\n"               \
     "  - {action: alert_operator, target: \"${event.subject}\", args: {text: a}, on_error: undo}\n"
