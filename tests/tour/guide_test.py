@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The guide to playbooks: its tutorial runs as it stands there, and no key is left out."""
+import json
+import os
+import re
+import subprocess
+import sys
+
+import section
+
+README = 'playbooks/README.md'
+# what must be said, in this order
+WANTED = [
+    'published as record',
+    'playbook.schema.json',
+    'is fine',
+    '2 passed, 0 failed',
+    'FIRED THEN',
+    'expensive-parcel',
+    'go live (was v1)',
+    'shadow   open_case  order/a4',
+    'expensive-parcel',
+    'expensive-parcel is canary:50 (was shadow)',
+    'expensive-parcel is live (was canary:50)',
+    'order/a6  playbook:expensive-parcel',
+    'removed',
+    'go live (was v2)',
+    '0\n',
+]
+
+
+def keys_of(schema, found):
+    """Every name of a property, wherever it stands in the schema."""
+    if isinstance(schema, dict):
+        for name, value in schema.items():
+            if name == 'properties':
+                found.update(value)
+            keys_of(value, found)
+    elif isinstance(schema, list):
+        for value in schema:
+            keys_of(value, found)
+
+
+def check_keys():
+    """Every key of the schema stands in the guide, as `key:`, `key` in a list, or in backquotes."""
+    ctl = os.path.join(section.BUILD, 'tools/brainctl/brainctl')
+    pack = os.path.join(section.SOURCE, 'config/packs/logistics')
+    schema = subprocess.run([ctl, 'playbooks', 'schema', '--pack', pack], check=True,
+                            stdout=subprocess.PIPE).stdout
+    keys = set()
+    keys_of(json.loads(schema)['definitions'], keys)
+    with open(os.path.join(section.SOURCE, 'config/packs/logistics/actions.yaml'),
+              encoding='utf-8') as file:
+        arguments = set(re.findall(r'^      (\w+): \{', file.read(), re.M)) # of actions
+    with open(os.path.join(section.SOURCE, README), encoding='utf-8') as file:
+        guide = file.read()
+    missing = [key for key in sorted(keys - arguments)
+               if not re.search(rf'\b{key}:|`{key}\b|\b{key}`', guide)]
+    if missing:
+        sys.exit(f'guide: {README} does not mention {", ".join(missing)}')
+    print(f'guide: all {len(keys - arguments)} keys are mentioned')
+
+
+check_keys()
+section.run('guide', README, 'From the first rule to a rolled-out one', '/tmp/guide', WANTED)
