@@ -496,7 +496,6 @@ br_state_apply_playbooks(br_state *state, const rt_record *record, br_playbooks 
 {
     rt_bytes key_bytes;
     rt_bytes value;
-    rt_arena_reset(state->scratch);
     for (size_t cursor = 0; rt_table_next(state->meta_table, &cursor, &key_bytes, &value);) {
         if (rt_str_is(rt_key_part(key_bytes, 0), "playbook")) {
             rt_key key = file_key(rt_key_part(key_bytes, 1));
