@@ -3,33 +3,9 @@
 // Layer: brain/playbook (may use runtime/**, brain/expr, brain/pack).   Threads: a set is immutable
 // once compiled.
 // A set is the whole directory of playbook files, compiled together or not at all. Rules are
-// indexed by event type, so an event costs only the rules that name its type. Form of a playbook:
-//
-//   kind: playbook
-//   id: delayed-order
-//   doc: One line for people.
-//   owner: operaciones
-//   mode: live                      # off | shadow | live
-//   events: [delay.detected]
-//   when: |                         # CEL; true = fires
-//     data.risk >= 0.8 && order.status != "delivered"
-//   priority: 70                    # 0..100
-//   confidence: 0.9                 # 0..1
-//   throttle: {key: event.subject, per: 6h}
-//   do:
-//     - action: notify_customer
-//       target: customer/${order.customer_id}
-//       value: 0.3                  # expected reward
-//       cost_cop: 50
-//       args:
-//         order_id: ${order.id}
-//         text: Tu pedido ${order.id} va con retraso.
-//         amount: =data.value * 0.05        # "=" makes it an expression with a type
-//   verify: {within: 24h, expect: order.status == "delivered"}
-//   escalate:                       # proposed when the verification fails
-//     - action: alert_operator
-//       target: ${event.subject}
-//       args: {text: "..."}
+// indexed by event type, so an event costs only the rules that name its type. Every key stands in
+// keys.c, and for operators in playbooks/README.md. What lasts longer than one event (patterns,
+// holds, approvals, budgets, actions in order) goes on when an event is decided: course.h.
 #ifndef CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
 #define CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
 

@@ -38,6 +38,7 @@ struct producer {
     rt_timer *timer;
     item items[PRODUCER_BATCH_MAX];
     size_t count;
+    int64_t since_ms; // the batch was first sent
     uint64_t attempt;
     struct asked *asked; // not answered yet
     bool done;
@@ -127,6 +128,7 @@ next_batch(producer *p)
     while (p->count < want && p->has_next && next_due_ms(p) <= sim_now_ms()) {
         take_item(p);
     }
+    p->since_ms = sim_now_ms();
     return p->count > 0;
 }
 
@@ -440,6 +442,12 @@ int64_t
 producer_day_ms(void)
 {
     return workload_local_ms(gen_defaults().last_day, 0);
+}
+
+int64_t
+producer_waits_ms(const producer *p)
+{
+    return p->count > 0 ? sim_now_ms() - p->since_ms : 0;
 }
 
 bool

@@ -48,6 +48,8 @@ void producer_free(producer *p);
 void producer_calm(producer *p);
 // producer_day_ms is the wall time at which a paced day begins.
 int64_t producer_day_ms(void);
+// producer_waits_ms is how long it has been sending the same batch.
+int64_t producer_waits_ms(const producer *p);
 // producer_done tells whether every event was settled.
 bool producer_done(const producer *p);
 // producer_resent counts requests that had to be sent again; producer_rejected events refused for

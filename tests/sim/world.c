@@ -19,6 +19,7 @@
 // the brain is killed once more: what it recovers must be the same state again.
 
 #define LIFE_MAX_MS ((int64_t)30 * 60 * 1000) // longer than the day, when it has one
+#define BATCH_MAX_MS ((int64_t)3 * 3600 * 1000) // that one batch may have to wait
 #define REST_MAX_MS (3 * 60 * 1000)
 #define QUARANTINES_MAX_MS ((int64_t)6 * 3600 * 1000) // of an agent that fails again and again
 #define DECISION_BYTES_MAX (16u * 1024 * 1024)
@@ -238,6 +239,11 @@ live(world *w)
         step(w);
         if (sim_now_ms() > until_ms) {
             world_violated(w, "the producers were not answered within half an hour");
+        }
+        for (int i = 0; i < TENANTS && w->draw.paced; i++) {
+            if (producer_waits_ms(w->producers[i]) > BATCH_MAX_MS) {
+                world_violated(w, "a producer was not answered within three hours");
+            }
         }
     }
 }
