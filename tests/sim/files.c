@@ -87,10 +87,24 @@ add_block(const char *path, const char *block)
     if (i == file_count || files[i].len + len + 1 > FILE_BYTES_MAX) {
         give_up(path);
     }
-    const char *cases = strstr(files[i].text, "\ntests:"); // of the file as it was; they stand last
-    files[i].len = cases != NULL ? (size_t)(cases - files[i].text) : files[i].len;
     memcpy(files[i].text + files[i].len, block, len + 1);
     files[i].len += len;
+}
+
+// The cases that playbooks bring along stand last. Every start of every life would play them.
+static void
+cut_cases(void)
+{
+    for (size_t i = 0; i < file_count; i++) {
+        char *cases = strncmp(files[i].path, "/playbooks/", 11) == 0
+                          ? strstr(files[i].text, "\ntests:")
+                          : NULL;
+
+        if (cases != NULL) {
+            files[i].len = (size_t)(cases - files[i].text) + 1;
+            files[i].text[files[i].len] = '\0';
+        }
+    }
 }
 
 static int
@@ -138,6 +152,7 @@ files_load(const char *source_root)
     load_dir(path, "/playbooks", true);
     // in the order of names, whatever order the real directory has
     qsort(files, file_count, sizeof(files[0]), by_path);
+    cut_cases();
     use_webhook("  open_case:");
     use_webhook("  notify_customer:");
     add_block("/playbooks/logistics/failed-delivery-attempt.yaml", ask);
