@@ -142,7 +142,9 @@ test_broken_files_are_diagnosed_as_they_say(void **state)
     for (int i = 0; i < count; i++) {
         right += check_file(names[i]->d_name, arena) ? 1 : 0;
         rt_arena_reset(arena);
+        free(names[i]); // of scandir
     }
+    free(names);
     print_message("broken playbooks: %d of %d diagnosed as they say\n", right, count);
     rt_arena_free(arena);
     CHECK_TRUE(count >= FILES_WANTED);

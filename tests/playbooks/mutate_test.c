@@ -315,7 +315,9 @@ test_every_key_made_wrong_is_diagnosed(void **state)
             (void)snprintf(path, sizeof(path), "%s/%s", dirs[d], names[i]->d_name);
             mutate_file(path, t);
             books++;
+            free(names[i]); // of scandir
         }
+        free(names);
     }
     for (size_t i = 0; i < t->still_size; i++) {
         print_message("still a playbook: %s (%d)\n", t->still[i], t->still_count[i]);
