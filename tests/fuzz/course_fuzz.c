@@ -54,11 +54,6 @@ static const char *const texts[] = {
     "  within: 1d\n  where: b.k == \"lost\"\n" CASE,
 };
 
-typedef struct line {
-    rt_record record;
-    bool follows; // its payload is wanted again
-} line;
-
 typedef struct acted {
     char id[64];
     rt_str action;
@@ -71,14 +66,13 @@ typedef struct play {
     br_state *state;
     uint64_t seq;
     int64_t now_ms;
-    line lines[RECORDS_MAX];
-    size_t line_count;
+    rt_record records[RECORDS_MAX];
+    size_t record_count;
     acted acted[ACTED_MAX];
     size_t acted_count;
     int64_t counted[ACTED_MAX]; // when `count` acted
     size_t counted_count;
     int agreed; // answers to `asks` that agree
-    int begun;  // times that `asks` began
     size_t fires;
 } play;
 
@@ -132,13 +126,13 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static const rt_record *
 keep(play *p, rt_record_kind kind, rt_bytes payload)
 {
-    RT_ASSERT(p->line_count < RECORDS_MAX);
-    line *kept = &p->lines[p->line_count++];
-    kept->record = (rt_record){.seq = ++p->seq,
-                               .at_ms = p->now_ms,
-                               .kind = kind,
-                               .payload = rt_arena_copy(journal, payload)};
-    return &kept->record;
+    RT_ASSERT(p->record_count < RECORDS_MAX);
+    rt_record *kept = &p->records[p->record_count++];
+    *kept = (rt_record){.seq = ++p->seq,
+                        .at_ms = p->now_ms,
+                        .kind = kind,
+                        .payload = rt_arena_copy(journal, payload)};
+    return kept;
 }
 
 static void
@@ -388,8 +382,8 @@ fold_again(play *p)
     rt_store *store = rt_store_open_memory();
     br_state *again = new_state(store);
 
-    for (size_t i = 0; i < p->line_count; i++) {
-        const rt_record *record = &p->lines[i].record;
+    for (size_t i = 0; i < p->record_count; i++) {
+        const rt_record *record = &p->records[i];
 
         rt_arena_reset(arena);
         if (record->kind == RT_RECORD_EVENT) {

@@ -17,23 +17,13 @@ static const ctl_column action_columns[] = {
 };
 
 static void
-put_time_cell(ctl_grid *grid, int64_t at_ms)
-{
-    rt_text text;
-    rt_text_init(&text, 64);
-    ctl_time(&text, at_ms);
-    ctl_grid_str(grid, CTL_PLAIN, rt_text_view(&text));
-    rt_text_fini(&text);
-}
-
-static void
 add_in_flight(ctl_grid *grid, rt_bytes intent)
 {
     rt_text text;
     rt_text_init(&text, CTL_TEXT_MAX);
     ctl_show_pairs(&text, ctl_raw(intent, "args"));
     ctl_grid_str(grid, CTL_DIM, ctl_str(intent, "action_id"));
-    put_time_cell(grid, ctl_i64(intent, "at_ms"));
+    ctl_grid_time(grid, ctl_i64(intent, "at_ms"));
     ctl_grid_cstr(grid, CTL_YELLOW, "in flight");
     ctl_grid_str(grid, CTL_CYAN, ctl_str(intent, "action"));
     ctl_grid_str(grid, CTL_PLAIN, ctl_str(intent, "target"));
@@ -48,7 +38,7 @@ add_ended(ctl_grid *grid, rt_bytes item)
     rt_bytes data = ctl_raw(item, "event.data");
     rt_str status = ctl_str(data, "status");
     ctl_grid_str(grid, CTL_DIM, ctl_str(data, "action_id"));
-    put_time_cell(grid, ctl_i64(item, "at_ms"));
+    ctl_grid_time(grid, ctl_i64(item, "at_ms"));
     ctl_grid_str(grid, rt_str_is(status, "executed") ? CTL_GREEN : CTL_RED, status);
     ctl_grid_str(grid, CTL_CYAN, ctl_str(data, "action"));
     ctl_grid_str(grid, CTL_PLAIN, ctl_str(item, "event.subject"));
@@ -140,7 +130,7 @@ put_letters(ctl_run *run, rt_bytes answer)
     ctl_grid_init(&grid, columns, RT_COUNT(columns));
     while (ctl_next_item(&letters, &letter)) {
         ctl_grid_str(&grid, CTL_BOLD, ctl_str(letter, "ref"));
-        put_time_cell(&grid, ctl_i64(letter, "at_ms"));
+        ctl_grid_time(&grid, ctl_i64(letter, "at_ms"));
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(letter, "owner"));
         ctl_grid_printf(&grid, CTL_PLAIN, "%llu",
                         (unsigned long long)ctl_u64(letter, "attempts"));

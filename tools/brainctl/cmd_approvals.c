@@ -7,16 +7,6 @@
 
 #define LIST_LIMIT 1000
 
-static void
-put_time_cell(ctl_grid *grid, int64_t at_ms)
-{
-    rt_text text;
-    rt_text_init(&text, 64);
-    ctl_time(&text, at_ms);
-    ctl_grid_str(grid, CTL_PLAIN, rt_text_view(&text));
-    rt_text_fini(&text);
-}
-
 // What would be done, in one cell.
 static void
 put_actions_cell(ctl_grid *grid, rt_bytes request)
@@ -48,8 +38,8 @@ put_requests(ctl_run *run, rt_bytes answer)
     while (ctl_next_item(&requests, &request)) {
         ctl_grid_str(&grid, CTL_BOLD, ctl_str(request, "playbook"));
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(request, "key"));
-        put_time_cell(&grid, ctl_i64(request, "since_ms"));
-        put_time_cell(&grid, ctl_i64(request, "until_ms"));
+        ctl_grid_time(&grid, ctl_i64(request, "since_ms"));
+        ctl_grid_time(&grid, ctl_i64(request, "until_ms"));
         ctl_grid_printf(&grid, CTL_PLAIN, "%zu/%llu",
                         (size_t)ctl_items(ctl_raw(request, "votes")).left,
                         (unsigned long long)ctl_u64(request, "quorum"));
@@ -208,7 +198,7 @@ put_runs(ctl_run *run, rt_bytes answer)
         ctl_grid_str(&grid, CTL_BOLD, ctl_str(item, "playbook"));
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(item, "key"));
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(item, "subject"));
-        put_time_cell(&grid, ctl_i64(item, "since_ms"));
+        ctl_grid_time(&grid, ctl_i64(item, "since_ms"));
         ctl_grid_printf(&grid, CTL_PLAIN, "%llu/%llu", (unsigned long long)ctl_u64(item, "step"),
                         (unsigned long long)ctl_u64(item, "steps"));
         ctl_grid_printf(&grid, CTL_PLAIN, "%llu", (unsigned long long)ctl_u64(item, "tries"));

@@ -318,6 +318,16 @@ ctl_time(rt_text *out, int64_t at_ms)
 }
 
 void
+ctl_grid_time(ctl_grid *grid, int64_t at_ms)
+{
+    rt_text text;
+    rt_text_init(&text, 64);
+    ctl_time(&text, at_ms);
+    ctl_grid_str(grid, CTL_PLAIN, rt_text_view(&text));
+    rt_text_fini(&text);
+}
+
+void
 ctl_count(rt_text *out, uint64_t value)
 {
     char digits[24];

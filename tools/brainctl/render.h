@@ -64,6 +64,8 @@ void ctl_grid_write(const ctl_grid *grid, rt_text *out, bool headers, bool color
 
 // ctl_time appends "2026-11-20 09:14:22.118" (UTC); ctl_clock only the time of day.
 void ctl_time(rt_text *out, int64_t at_ms);
+// ctl_grid_time adds a cell with what ctl_time writes.
+void ctl_grid_time(ctl_grid *grid, int64_t at_ms);
 void ctl_clock(rt_text *out, int64_t at_ms);
 // ctl_count appends a number with thousands separated.
 void ctl_count(rt_text *out, uint64_t value);
