@@ -240,6 +240,7 @@ feed(br_host_link *host)
         }
         return;
     }
+    RT_ASSERT(host->batch_count == 0);
     rt_arena *arena = rt_arena_new(HELLO_ARENA_MAX);
     rt_err err = RT_OK;
     uint64_t upto = host->fed;
@@ -250,6 +251,7 @@ feed(br_host_link *host)
         }
     } while (err == RT_OK && upto <= host->fed && host->reader == NULL);
     if (err != RT_OK) {
+        fall_behind(host, host->fed); // half a batch stands in the arena
         br__fail(brain, err, "the journal could not be read back for an agents' host");
     } else if (upto > host->fed) {
         send_records(host, host->fed + 1, upto);
