@@ -4,8 +4,6 @@
 // which the language treats as a missing key.
 #include "brain/pack/situation.h"
 
-#include <stdio.h>
-
 #include "brain/pack/internal.h"
 
 enum { FROM_EVENT, FROM_DATA, FROM_ENTITY, FROM_FEATURE, FROM_MEMORY, FROM_NOW };
@@ -333,71 +331,137 @@ br_situation_encode(const br_situation *situation, rt_mpw *w)
     rt_mpw_patch32(w, header, pairs);
 }
 
-static void
-decode_entity(br_situation *situation, rt_str name, rt_mp *mp)
+// The next key of a map whose value stands after it; false at its end, and where it is damaged.
+static bool
+next_key(rt_mp *mp, uint32_t *left, rt_str *ret_key)
 {
-    uint32_t pairs;
-    rt_bytes raw;
-    uint32_t touch = 0;
-    while (touch < situation->plan->touch_count &&
-           !rt_str_equal(situation->plan->touches[touch].entity->name, name)) {
-        touch++;
+    if (*left == 0) {
+        return false;
     }
-    if (touch == situation->plan->touch_count || rt_mp_raw(mp, &raw) != RT_OK) {
-        return;
-    }
-    const br_entity *entity = situation->plan->touches[touch].entity;
-    rt_mp values = rt_mp_init(raw);
-    if (rt_mp_map(&values, &pairs) != RT_OK) {
-        return;
-    }
-    for (uint32_t i = 0; i < pairs; i++) {
-        rt_str attribute;
-        rt_value value;
-        if (rt_mp_str(&values, &attribute) != RT_OK || rt_value_read(&values, &value) != RT_OK) {
-            return;
+    (*left)--;
+    return rt_mp_str(mp, ret_key) == RT_OK;
+}
+
+// Names come in the order in which they were written: the search goes on where the last one was.
+static uint32_t
+attribute_after(const br_entity *entity, uint32_t from, rt_str name)
+{
+    for (uint32_t i = 0; i < entity->attribute_count; i++) {
+        uint32_t a = (from + i) % entity->attribute_count;
+        if (rt_str_equal(entity->attributes[a].name, name)) {
+            return a;
         }
-        int index = br__entity_attribute(entity, attribute);
-        if (index >= 0) {
-            rt_kind kind = entity->attributes[index].kind;
+    }
+    return entity->attribute_count;
+}
+
+static uint32_t
+stat_after(const br_group *group, uint32_t from, rt_str name)
+{
+    for (uint32_t i = 0; i < group->stat_count; i++) {
+        uint32_t s = (from + i) % group->stat_count;
+        if (rt_str_equal(group->stats[s].name, name)) {
+            return s;
+        }
+    }
+    return group->stat_count;
+}
+
+static void
+decode_entity(br_situation *situation, uint32_t touch, rt_mp values)
+{
+    const br_entity *entity = situation->plan->touches[touch].entity;
+    uint32_t left;
+    uint32_t a = 0;
+    rt_str name;
+    rt_value value;
+    if (rt_mp_map(&values, &left) != RT_OK) {
+        return;
+    }
+    while (next_key(&values, &left, &name) && rt_value_read(&values, &value) == RT_OK) {
+        a = attribute_after(entity, a, name);
+        if (a < entity->attribute_count) {
+            rt_kind kind = entity->attributes[a].kind;
             bool time = kind == RT_KIND_TIME || kind == RT_KIND_DURATION;
             value.kind = value.kind == RT_KIND_I64 && time ? kind : value.kind;
-            situation->attributes[touch][index] = value;
+            situation->attributes[touch][a++] = value;
         }
     }
 }
 
 static void
-decode_features(br_situation *situation, rt_bytes context)
+decode_group(br_situation *situation, uint32_t g, rt_mp values)
 {
-    for (uint32_t g = 0; g < situation->plan->group_count; g++) {
-        const br_group *group = situation->plan->groups[g].group;
-        for (uint32_t s = 0; s < group->stat_count; s++) {
-            char path[256];
-            rt_mp mp;
-            int len = snprintf(path, sizeof(path), "feature.%.*s.%.*s", RT_STR_ARG(group->name),
-                               RT_STR_ARG(group->stats[s].name));
-            rt_str dotted = {path, (size_t)RT_MIN(len, (int)sizeof(path) - 1)};
-            if (rt_mp_find_path(context, dotted, &mp) &&
-                rt_mp_f64(&mp, &situation->features[g][s]) == RT_OK) {
-                situation->has_group[g] = true;
+    const br_group *group = situation->plan->groups[g].group;
+    uint32_t left;
+    uint32_t s = 0;
+    rt_str name;
+    double figure;
+    if (rt_mp_map(&values, &left) != RT_OK) {
+        return;
+    }
+    while (next_key(&values, &left, &name) && rt_mp_f64(&values, &figure) == RT_OK) {
+        s = stat_after(group, s, name);
+        if (s < group->stat_count) {
+            situation->features[g][s++] = figure;
+            situation->has_group[g] = true;
+        }
+    }
+}
+
+static void
+decode_features(br_situation *situation, rt_mp groups)
+{
+    uint32_t left;
+    rt_str name;
+    rt_bytes raw;
+    if (rt_mp_map(&groups, &left) != RT_OK) {
+        return;
+    }
+    while (next_key(&groups, &left, &name) && rt_mp_raw(&groups, &raw) == RT_OK) {
+        for (uint32_t g = 0; g < situation->plan->group_count; g++) {
+            if (rt_str_equal(situation->plan->groups[g].group->name, name)) {
+                decode_group(situation, g, rt_mp_init(raw));
+                break;
             }
         }
     }
 }
 
 static void
-decode_memory(br_situation *situation, rt_bytes context)
+decode_memory(br_situation *situation, rt_mp figures)
 {
-    int64_t *const figures[] = {&situation->memory_events, &situation->memory_events_24h,
-                                &situation->memory_age_ms, &situation->memory_idle_ms};
-    for (size_t i = 0; i < RT_COUNT(memory_slots); i++) {
-        char path[64];
-        rt_mp mp;
-        int len = snprintf(path, sizeof(path), "memory.%s", memory_slots[i].name);
-        if (rt_mp_find_path(context, (rt_str){path, (size_t)len}, &mp)) {
-            RT_IGNORE(rt_mp_i64(&mp, figures[i])); // a damaged figure keeps its default
+    int64_t *const places[] = {&situation->memory_events, &situation->memory_events_24h,
+                               &situation->memory_age_ms, &situation->memory_idle_ms};
+    uint32_t left;
+    rt_str name;
+    int64_t figure;
+    if (rt_mp_map(&figures, &left) != RT_OK) {
+        return;
+    }
+    while (next_key(&figures, &left, &name) && rt_mp_i64(&figures, &figure) == RT_OK) {
+        for (size_t i = 0; i < RT_COUNT(memory_slots); i++) {
+            if (rt_str_is(name, memory_slots[i].name)) {
+                *places[i] = figure;
+            }
         }
+    }
+}
+
+// One part of a context: an entity that the event touches, its features, what is remembered.
+static void
+decode_part(br_situation *situation, rt_str name, rt_bytes raw)
+{
+    for (uint32_t t = 0; t < situation->plan->touch_count; t++) {
+        if (rt_str_equal(situation->plan->touches[t].entity->name, name)) {
+            decode_entity(situation, t, rt_mp_init(raw));
+            return;
+        }
+    }
+    if (rt_str_equal(name, feature_word.text)) {
+        decode_features(situation, rt_mp_init(raw));
+    } else if (rt_str_equal(name, memory_word.text)) {
+        decode_memory(situation, rt_mp_init(raw));
     }
 }
 
@@ -408,7 +472,6 @@ br_situation_decode(br_situation *situation, rt_bytes context)
     situation->memory_idle_ms = -1;
     for (uint32_t t = 0; t < situation->plan->touch_count; t++) {
         const br_touch *touch = &situation->plan->touches[t];
-        rt_mp mp;
         rt_str kind;
         if (touch->slot >= 0) {
             rt_value key = situation->event->slots[touch->slot];
@@ -417,10 +480,15 @@ br_situation_decode(br_situation *situation, rt_bytes context)
                    !rt_str_equal(kind, touch->entity->name)) {
             situation->keys[t] = RT_STR("");
         }
-        if (rt_mp_find(context, touch->entity->name, &mp)) {
-            decode_entity(situation, touch->entity->name, &mp);
-        }
     }
-    decode_features(situation, context);
-    decode_memory(situation, context);
+    rt_mp parts = rt_mp_init(context);
+    uint32_t left;
+    rt_str name;
+    rt_bytes raw;
+    if (rt_mp_map(&parts, &left) != RT_OK) {
+        return;
+    }
+    while (next_key(&parts, &left, &name) && rt_mp_raw(&parts, &raw) == RT_OK) {
+        decode_part(situation, name, raw);
+    }
 }
