@@ -1,6 +1,7 @@
 // One evaluator: a hundred thousand events that a brain really decided are judged again in every
 // other way there is, and each says the same.
 #include "brain/core/backtest_internal.h"
+#include "brain/playbook/trace.h"
 #include "runtime/base/log.h"
 #include "tests/harness/backtest_kit.h"
 
@@ -219,7 +220,7 @@ check_kept(rt_mpw *w, const msg_decision *decision, rt_arena *arena)
     check_consulted(&said, decision);
 }
 
-// Trace and why-not: each event by itself, from its record; shadow: the same by a set that may not
+// Each event by itself, from its record; shadow: the same by a set that may not
 // act.
 static void
 test_records_say_what_the_brain_said_live_and_in_shadow(void **state)
@@ -294,6 +295,137 @@ test_records_say_what_the_brain_said_live_and_in_shadow(void **state)
     rt_arena_free(of_decision);
 }
 
+// --- traces ---
+
+typedef struct traced {
+    uint64_t seq;
+    rt_text said; // a line for each playbook that hears it
+} traced;
+
+// What the parts of a condition come to is what the condition comes to.
+static void
+check_parts(const br_trace *trace)
+{
+    const br_trace_expr *when = trace->expr_count > 0 ? &trace->exprs[0] : NULL;
+    bool all = true;
+    bool any_fault = false;
+
+    if (when == NULL || strcmp(when->block, "when") != 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < when->part_count; i++) {
+        const br_trace_part *part = &when->parts[i];
+
+        if (part->depth == 0 && part->is_seen) {
+            any_fault = any_fault || part->fault != BR_FAULT_NONE;
+            all = all && part->fault == BR_FAULT_NONE && part->value.b;
+        }
+    }
+    bool fault = when->fault != BR_FAULT_NONE;
+    CHECK_TRUE(all == (!fault && when->value.b));
+    CHECK_TRUE(!fault || any_fault);
+    CHECK_TRUE(rt_str_is(trace->verdict, fault ? "error" : all ? "fired" : "false") ||
+               (all && rt_str_is(trace->verdict, "error"))); // its actions cannot be built
+}
+
+static void
+trace_all(const br_playbooks *set, const br_situation *situation, rt_arena *arena, traced *ret)
+{
+    br_trace *trace = rt_new(br_trace);
+
+    rt_text_clear(&ret->said);
+    for (size_t i = 0; i < br_playbooks_count(set); i++) {
+        rt_str id = br_playbooks_info(set, i).id;
+
+        if (!br_playbooks_concerns(set, id, situation->event)) {
+            continue;
+        }
+        rt_arena_reset(arena);
+        CHECK_OK(br_playbooks_trace(set, id, situation, arena, trace));
+        check_parts(trace);
+        if (trace->verdict.len > 0) {
+            rt_text_printf(&ret->said, "%.*s %.*s %.*s\n", RT_STR_ARG(id),
+                           RT_STR_ARG(trace->verdict), RT_STR_ARG(trace->detail));
+        }
+    }
+    rt_free(trace);
+}
+
+static void
+check_traced(const traced *t, const msg_decision *decision)
+{
+    const msg_consulted *list = decision->consulted.items;
+    rt_text want;
+
+    rt_text_init(&want, 1 << 20);
+    for (uint32_t i = 0; i < decision->consulted.count; i++) {
+        bool fired = !rt_str_is(list[i].verdict, "false") && !rt_str_is(list[i].verdict, "error");
+        rt_str verdict = fired ? RT_STR("fired") : list[i].verdict;
+        rt_str detail = fired ? RT_STR("") : list[i].detail;
+
+        rt_text_printf(&want, "%.*s %.*s %.*s\n", RT_STR_ARG(list[i].playbook),
+                       RT_STR_ARG(verdict), RT_STR_ARG(detail));
+    }
+    CHECK_BYTES(rt_bytes_of_str(rt_text_view(&t->said)), rt_bytes_of_str(rt_text_view(&want)));
+    rt_text_fini(&want);
+}
+
+// Trace and why-not: every playbook that hears an event, part by part, from its record.
+static void
+test_traces_say_what_the_brain_said(void **state)
+{
+    fixture *f = *state;
+    rt_arena *arena = rt_arena_new(ARENA_BYTES);
+    br_situation *situation = rt_new(br_situation);
+    traced *waiting = rt_new_array(traced, BR_PENDING_MAX);
+    br_playbooks *live = compile(f);
+    rt_journal_reader *reader = NULL;
+    rt_record record;
+    uint64_t taken = 0;
+    uint64_t judged = 0;
+
+    for (size_t i = 0; i < BR_PENDING_MAX; i++) {
+        rt_text_init(&waiting[i].said, 1 << 20);
+    }
+    CHECK_OK(rt_journal_reader_open("/a/journal", 1, &reader));
+    while (rt_journal_reader_next(reader, &record) == RT_OK) {
+        if (record.kind == RT_RECORD_EVENT && (record.flags & RT_RECORD_UNDECIDED) != 0) {
+            traced *t = &waiting[taken++ % BR_PENDING_MAX];
+            rt_event event;
+
+            CHECK_OK(rt_event_decode_record(br_pack_catalog(f->kit.pack), record.seq,
+                                            record.at_ms, record.payload, &event));
+            memset(situation, 0, sizeof(*situation));
+            situation->event = &event;
+            situation->plan = br_pack_plan_of(f->kit.pack, &event);
+            situation->now_ms = event.at_ms;
+            br_situation_decode(situation, event.context);
+            t->seq = record.seq;
+            trace_all(live, situation, arena, t);
+        } else if (record.kind == RT_RECORD_DECISION) {
+            traced *t = &waiting[judged++ % BR_PENDING_MAX];
+            msg_decision decision;
+            rt_mp mp = rt_mp_init(record.payload);
+
+            rt_arena_reset(arena);
+            CHECK_OK(rt_msg_decode(&msg_decision_def, &mp, arena, &decision));
+            CHECK_U64(t->seq, decision.event_seq);
+            if (!rt_str_is(decision.event_type, "timer.fired")) { // what waited goes on there
+                check_traced(t, &decision);
+            }
+        }
+    }
+    CHECK_TRUE(judged >= EVENTS_MIN);
+    rt_journal_reader_close(reader);
+    for (size_t i = 0; i < BR_PENDING_MAX; i++) {
+        rt_text_fini(&waiting[i].said);
+    }
+    br_playbooks_free(live);
+    rt_free(waiting);
+    rt_free(situation);
+    rt_arena_free(arena);
+}
+
 int
 main(void)
 {
@@ -301,6 +433,7 @@ main(void)
         cmocka_unit_test(test_backtest_says_what_the_brain_said),
         cmocka_unit_test(test_cases_say_what_the_brain_said),
         cmocka_unit_test(test_records_say_what_the_brain_said_live_and_in_shadow),
+        cmocka_unit_test(test_traces_say_what_the_brain_said),
     };
 
     return cmocka_run_group_tests_name("evaluator", tests, setup, teardown);

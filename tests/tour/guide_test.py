@@ -20,6 +20,8 @@ WANTED = [
     'go live (was v1)',
     'shadow   open_case  order/a4',
     'expensive-parcel',
+    'order/a4  shadow',
+    'data.status == "exception"                            true',
     'expensive-parcel is canary:50 (was shadow)',
     'expensive-parcel is live (was canary:50)',
     'order/a6  playbook:expensive-parcel',

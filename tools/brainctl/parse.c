@@ -18,7 +18,7 @@ static const ctl_flag_def flags[] = {
 #undef FLAG
 };
 
-_Static_assert(RT_COUNT(flags) == CTL_FLAGS && CTL_FLAGS <= 32, "one bit a flag");
+_Static_assert(RT_COUNT(flags) == CTL_FLAGS && CTL_FLAGS <= 64, "one bit a flag");
 
 const ctl_flag_def *
 ctl_flag_at(ctl_flag flag)

@@ -116,6 +116,14 @@ ctl_place_open(ctl_run *run, ctl_place *ret_place)
     return CTL_OK;
 }
 
+bool
+ctl_place_known(const ctl_run *run)
+{
+    const char *from_env = getenv("CEREBRO_CONFIG");
+    bool is_named = ctl_given(run, CTL_FLAG_CONFIG) || (from_env != NULL && from_env[0] != '\0');
+    return is_named || rt_file_exists(ctl_socket_path(run)) || rt_file_exists(DEFAULT_CONFIG);
+}
+
 void
 ctl_place_close(ctl_place *place)
 {

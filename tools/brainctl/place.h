@@ -22,6 +22,9 @@ typedef struct ctl_place {
 // ctl_place_open finds it and loads the settings with the pack; what is wrong is reported.
 //   returns   the exit code; close it only after CTL_OK
 int ctl_place_open(ctl_run *run, ctl_place *ret_place);
+// ctl_place_known tells, without a word, whether there are settings to open: a brain that tells, or
+// a file.
+bool ctl_place_known(const ctl_run *run);
 // ctl_place_close releases it.
 void ctl_place_close(ctl_place *place);
 // ctl_period_since reads --since (RFC 3339, or a span before the end) and --last (a span before the

@@ -1,0 +1,213 @@
+"""The loop of those who write playbooks, by the command lines that they use: apply, trace, why-not."""
+
+import json
+import os
+import subprocess
+import sys
+
+import harness
+from harness import order
+
+BIG = """kind: playbook
+id: big-order
+doc: A case for every order above a limit.
+owner: tests
+mode: live
+events: [order.created]
+when: data.value > 100000 && data.customer_id.startsWith("c-")
+priority: 99
+throttle: {key: data.customer_id, per: 1h}
+do:
+  - action: open_case
+    target: ${event.subject}
+    args: {kind: seen, text: "seen"}
+"""
+ASKING = """kind: playbook
+id: asking
+doc: Somebody has to agree.
+owner: tests
+mode: live
+events: [carrier.capacity]
+priority: 40
+approve: {ttl: 1h}
+do:
+  - action: alert_operator
+    target: ${event.subject}
+    args: {text: "seen"}
+"""
+ESCAPE = "\x1b"
+
+
+class OperatorCase(harness.Case):
+    """A daemon with playbooks of its own, and brainctl as a person would run it, in a directory."""
+
+    def setUp(self):
+        self.brain = harness.Brain()
+        self.root = self.brain.copy_files()
+        self.work = os.path.join(self.brain.dir, "work")
+        os.mkdir(self.work)
+        self.brain.start()
+
+    def tearDown(self):
+        if self.brain.process is not None and self.brain.process.poll() is None:
+            self.brain.stop()
+
+    def run_ctl(self, *args):
+        """brainctl through a pipe; (exit code, output, what it said beside it)."""
+        env = dict(os.environ, CEREBRO_SOCKET=self.brain.control)
+        done = subprocess.run([harness.BRAINCTL, *args], capture_output=True, text=True,
+                              timeout=60 * harness.PATIENCE, env=env, cwd=self.work)
+        self.assertNotIn(ESCAPE, done.stdout + done.stderr, "colour in a pipe: %s" % (args,))
+        return done.returncode, done.stdout, done.stderr
+
+    def ctl(self, *args, code=0):
+        """What brainctl writes, when it ends as it should."""
+        got, out, said = self.run_ctl(*args)
+        self.assertEqual(got, code, "brainctl %s: %s%s" % (" ".join(args), out, said))
+        return out
+
+    def ctl_json(self, *args, code=0):
+        """The same as a value, which -o json promises to be one of."""
+        return json.loads(self.ctl(*args, "-o", "json", code=code))
+
+    def stopped(self):
+        """Flags to look at the brain when it is not running, with the settings that it had."""
+        path = os.path.join(self.brain.dir, "stopped.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("tenants:\n  - {id: 1, name: demo, utc_offset: \"-05:00\"}\n"
+                    "data: {dir: %s}\npack: {core: %s, dir: %s}\nplaybooks: {dir: %s}\n"
+                    % (self.brain.data, *self.brain.packs, self.brain.playbooks))
+        return ["--config", path]
+
+    def write(self, text, name="big-order.yaml"):
+        """A draft; its name in the operator's directory."""
+        with open(os.path.join(self.work, name), "w", encoding="utf-8") as f:
+            f.write(text)
+        return name
+
+    def send(self, *events):
+        """Events at the front door, all decided and done afterwards; numbers of their records."""
+        client = self.brain.client()
+        results = client.ask(list(events))["results"]
+        client.close()
+        self.assertEqual([r[0] for r in results], ["ok"] * len(events), results)
+        self.brain.settle()
+        return [r[1] for r in results]
+
+
+def big(number, value, customer=None):
+    """An order of a customer for so much."""
+    event = order(number)
+    event["data"] = dict(event["data"], value=value,
+                         customer_id=customer or "c-%s" % number)
+    return event
+
+
+class TraceTest(OperatorCase):
+    """What a playbook said of events, also where it did not act."""
+
+    def test_trace_shows_every_part_of_what_was_and_was_not_done(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        low, high, again, other = self.send(big(1, 5), big(2, 900000), big(3, 900000, "c-2"),
+                                            big(4, 900000, "x"))
+        items = self.ctl_json("playbooks", "trace", "big-order")
+        self.assertEqual([i["seq"] for i in items], [other, again, high, low], "newest first")
+        self.assertEqual([i["answer"] for i in items], ["no", "throttled", "yes", "no"])
+        self.assertEqual([i["stage"] for i in items],
+                         ["condition", "throttle", "done", "condition"])
+        self.assertTrue(all(i["agrees"] for i in items))
+        self.assertEqual({i["version"] for i in items}, {2})
+        parts = {p["text"]: p for p in items[3]["expressions"][0]["parts"]}
+        self.assertEqual(parts["data.value"]["value"], 5)
+        self.assertIs(parts["data.value > 100000"]["value"], False)
+        self.assertFalse(parts['data.customer_id.startsWith("c-")']["looked_at"])
+        self.assertEqual([e["block"] for e in items[1]["expressions"]], ["when", "throttle.key"])
+        self.assertEqual(items[1]["expressions"][1]["value"], "c-2")
+
+        text = self.ctl("playbooks", "trace", "big-order", "--last", "1")
+        self.assertIn("data.value > 100000", text)
+        self.assertIn("  no  ", text)
+        self.assertEqual(len(self.ctl("playbooks", "trace", "big-order", "--brief")
+                             .strip().split("\n")), 4)
+        one = self.ctl_json("playbooks", "trace", "big-order", "--event", "order-2")
+        self.assertEqual([i["seq"] for i in one], [high])
+        self.assertEqual(self.ctl_json("playbooks", "trace", "big-order", "-s", "order/1")[0]["seq"],
+                         low)
+        self.check_stopped(items)
+
+    def check_stopped(self, items):
+        """A brain that is not running tells the same."""
+        self.brain.stop()
+        flags = self.stopped()
+        self.assertEqual(self.ctl_json("playbooks", "trace", "big-order", *flags), items)
+        why = self.ctl_json("decisions", "why-not", "big-order", str(items[1]["seq"]), "--data",
+                            self.brain.data, *flags)
+        self.assertEqual((why["verdict"], why["stage"]), ("throttled", "throttle"))
+        self.assertEqual(why["expressions"], items[1]["expressions"])
+        # without settings there is no pack to compile by: the verdict alone
+        why = self.ctl_json("decisions", "why-not", "big-order", str(items[1]["seq"]), "--data",
+                            self.brain.data)
+        self.assertEqual(why["verdict"], "throttled")
+        self.assertNotIn("expressions", why)
+
+    def test_trace_judges_by_the_set_that_was_live_then(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        first, = self.send(big(1, 200000))
+        self.ctl("playbooks", "apply", self.write(BIG.replace("100000", "300000")))
+        second, = self.send(big(2, 200000))
+        items = self.ctl_json("playbooks", "trace", "big-order")
+        self.assertEqual([(i["seq"], i["version"], i["answer"]) for i in items],
+                         [(second, 3, "no"), (first, 2, "yes")])
+        self.assertIn("300000", items[0]["expressions"][0]["source"])
+        self.assertIn("100000", items[1]["expressions"][0]["source"])
+
+    def test_why_not_names_what_settled_it(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        weaker = BIG.replace("big-order", "weaker").replace("priority: 99", "priority: 98")
+        self.ctl("playbooks", "apply", self.write(weaker, "weaker.yaml"))
+        both, = self.send(big(1, 900000))
+        why = self.ctl_json("decisions", "why-not", "weaker", str(both))
+        self.assertEqual((why["answer"], why["stage"]), ("lost", "arbitration"))
+        self.assertIn("lost to open_case of playbook:big-order", why["why"])
+        text = self.ctl("decisions", "why-not", "weaker", str(both))
+        self.assertIn("settled by: arbitration", text)
+
+        self.ctl("playbooks", "promote", "big-order", "shadow")
+        shadow, = self.send(big(2, 900000))
+        why = self.ctl_json("decisions", "why-not", "big-order", str(shadow))
+        self.assertEqual((why["answer"], why["stage"]), ("shadow", "mode"))
+        self.ctl("playbooks", "promote", "big-order", "canary:0")
+        outside, = self.send(big(3, 900000))
+        why = self.ctl_json("decisions", "why-not", "big-order", str(outside))
+        self.assertEqual((why["answer"], why["stage"]), ("canary", "canary"))
+        self.ctl("playbooks", "promote", "big-order", "off")
+        off, = self.send(big(4, 900000))
+        why = self.ctl_json("decisions", "why-not", "big-order", str(off))
+        self.assertEqual((why["answer"], why["stage"]), ("off", "mode"))
+
+    def test_limits_of_the_playbook_stand_in_the_answer(self):
+        limited = BIG.replace("throttle: {key: data.customer_id, per: 1h}",
+                              "budget: [{what: actions, limit: 1, window: 1h}]")
+        self.ctl("playbooks", "apply", self.write(limited), self.write(ASKING, "asking.yaml"))
+        one, two, three = self.send(
+            big(1, 900000), big(2, 900000),
+            {"id": "full-1", "source": "/test/shop", "type": "carrier.capacity",
+             "subject": "carrier/veloz", "tenant": "demo", "data": {"city": "Cali", "capacity": 10, "load": 1}})
+        answers = {i["seq"]: i["answer"] for i in self.ctl_json("playbooks", "trace", "big-order")}
+        self.assertEqual(answers, {one: "yes", two: "budget"})
+        item, = self.ctl_json("playbooks", "trace", "asking", "--event", str(three))
+        self.assertEqual((item["answer"], item["stage"]), ("asked", "approval"))
+
+    def test_what_is_not_there_has_its_exit_code(self):
+        self.send(big(1, 5))
+        self.ctl("playbooks", "trace", "no-such-playbook", code=5)
+        self.ctl("playbooks", "trace", "high-value-order", "--event", "99999", code=5)
+        self.ctl("playbooks", "trace", "high-value-order", "--event", "no-such-id", code=5)
+        self.ctl("playbooks", "trace", "high-value-order", "--last", "soon", code=2)
+        self.ctl("playbooks", "trace", code=2)
+        self.assertEqual(self.ctl_json("playbooks", "trace", "closed-address"), [])
+        self.assertIn("example", self.ctl("playbooks", "trace", "--help"))
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main())
