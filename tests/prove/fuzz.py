@@ -25,10 +25,11 @@ import time
 import proof
 
 SUMMARY = "libFuzzer over every parser, door and store"
-OPTIONS = {"only": "", "cycles": 100000, "merge": False}
+OPTIONS = {"only": "", "cycles": 100000, "seed_start": 1, "merge": False}
 OPTION_HELP = {
     "only": "only targets whose name matches this regular expression",
     "cycles": "executions of each target, envelope, journal and control five times as many",
+    "seed_start": "another one makes another campaign: executions of several add up",
     "merge": "afterwards keep in tests/fuzz/corpus what reaches something, minimised",
 }
 
@@ -38,6 +39,7 @@ SANITIZED_S = 3.0     # seconds under the sanitizers for each million executions
 SANITIZED_S_MIN = 5
 CHUNK = 2000000       # executions of one process
 SLOW_MS = 100         # of processor time, for one input without sanitizers
+SEEDS_EACH = 100000   # seeds of processes that one --seed-start has to itself
 FAILURES_MAX = 3      # of one target; then it is left alone
 MANY = {"envelope": 5, "journal": 5, "control": 5}
 
@@ -186,7 +188,7 @@ def fuzz(campaign, job):
     artifacts = os.path.join(campaign.scratch, mark + "-artifact-")
     history = os.path.join(campaign.scratch, mark + ".history")
     command = [campaign.program(target.name, job.build), "-runs=%d" % job.runs,
-               "-seed=%d" % (job.number + 1), "-max_len=%d" % target.max_len, "-timeout=1",
+               "-seed=%d" % (campaign.p.options.seed_start * SEEDS_EACH + job.number), "-max_len=%d" % target.max_len, "-timeout=1",
                "-rss_limit_mb=%d" % (512 if job.build == "fast" else 2048), "-malloc_limit_mb=256",
                "-print_final_stats=1", "-artifact_prefix=" + artifacts, *target.flags,
                *campaign.dictionary(target.name)]
