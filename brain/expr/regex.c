@@ -409,7 +409,8 @@ read_escape(re_builder *b, uint32_t *ret_point)
         return read_digits(b, 3, 8, ret_point) ||
                refuse_at(b, at, RT_EINVAL, "octal digits expected");
     }
-    if (is_letter || (c >= '0' && c <= '9') || c == '_' || (uint8_t)c >= 0x80) {
+    // an underscore may be escaped: RE2 takes it, because so many write it
+    if (is_letter || (c >= '0' && c <= '9') || (uint8_t)c >= 0x80) {
         return refuse_at(b, at, RT_EINVAL, "unknown escape");
     }
     *ret_point = (uint8_t)c;

@@ -97,6 +97,7 @@ test_regex_matches_what_re2_matches(void **state)
         {"^[\\d_]+$", "12_3", "yes"},
         {"^[[:alpha:]]+$", "abC", "yes"},
         {"^[[:^alpha:]]+$", "12", "yes"},
+        {"^a\\_b[\\_]$", "a_b_", "yes"},
         {"^\\d{3}-\\d{4}$", "555-1234", "yes"},
         {"^\\w+\\s\\W$", "a_1 !", "yes"},
         {"\\bfoo\\b", "a foo b", "yes"},

@@ -724,8 +724,7 @@ const acceptances = [
     when: (text) => {
       const tokens = text.includes('in') ? tokensOf(text).filter((token) =>
         !/^(\s|\/\/)/.test(token)) : [];
-      return tokens.some((token) => /^(true|false|null)in/.test(token)) ||
-        tokens.some((token, i) => i > 0 && /^in\w/.test(token) &&
+      return tokens.some((token, i) => i > 0 && /^in\w/.test(token) &&
         /^[rb]?["']|^[\w)\]}]/i.test(tokens[i - 1]) && tokens[i - 1] !== 'in');
     },
   },
@@ -733,6 +732,11 @@ const acceptances = [
 
 // Other values, for a reason that shows in the text alone; the case is then not compared.
 const differences = [
+  {
+    name: 'a name that begins with a literal and "in" is taken for three words',
+    reason: 'langdef, syntax: a name is as long as it can be',
+    when: (text) => tokensOf(text).some((token) => /^(true|false|null)in/.test(token)),
+  },
   {
     name: 'characters above U+FFFF in bytes as they stand',
     reason: 'langdef: bytes hold the UTF-8 of their text; it encodes each half of the pair for itself',
