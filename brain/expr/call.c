@@ -107,5 +107,8 @@ br__call(br__code code, const br__value *args, size_t argc, br__limits *limits)
     if (code <= BR__BIT_SHIFT_RIGHT) {
         return br__call_math(code, args, argc, limits);
     }
-    return br__call_optional(code, args, limits);
+    if (code <= BR__OR_VALUE) {
+        return br__call_optional(code, args, limits);
+    }
+    return br__call_own(code, args, argc, limits);
 }

@@ -674,6 +674,52 @@ check_constant_text(br__compiler *c, br__node *node)
     }
 }
 
+// A calendar is named by a constant: which one is known before anything happens.
+static void
+check_calendar(br__compiler *c, br__node *node)
+{
+    br__node *name = child(c, node, (size_t)node->argc - 1);
+    const br_expr_env *env = c->env;
+    rt_str names[BR_EXPR_SUGGEST_MAX];
+    const br_hours *hours = NULL;
+    size_t count = 0;
+    char help[160];
+
+    if (c->is_unchecked) {
+        return;
+    }
+    if (name->code != BR__CONST || name->type != BR__TY_STRING) {
+        refuse_type(c, node, name->span, "write its name in quotes",
+                    "the calendar has to be named here");
+        return;
+    }
+    hours = env->calendar != NULL ? env->calendar(env->user, br__text(name->value)) : NULL;
+    if (hours == NULL) {
+        count = env->calendars != NULL ? env->calendars(env->user, names, BR_EXPR_SUGGEST_MAX) : 0;
+        RT_ASSERT(count <= BR_EXPR_SUGGEST_MAX);
+        node->is_bad = true;
+        br__report(c, BR__UNKNOWN, name->span,
+                   rt_diag_did_you_mean(br__text(name->value), names, count, help, sizeof(help)),
+                   "unknown calendar '%.*s'", RT_STR_ARG(br__text(name->value)));
+        return;
+    }
+    name->value = (br__value){.kind = BR__CALENDAR, .hours = hours};
+}
+
+// What a function of our own wants of its arguments beyond their types.
+static void
+check_own(br__compiler *c, br__node *node)
+{
+    const br__node *last = child(c, node, (size_t)node->argc - 1);
+
+    if (node->code == BR__IS_BUSINESS_HOURS || node->code == BR__BUSINESS_DAYS) {
+        check_calendar(c, node);
+    } else if (node->code == BR__IS_HOLIDAY && node->argc == 2 && last->code == BR__CONST &&
+               last->type == BR__TY_STRING && !rt_str_is(br__text(last->value), "CO")) {
+        refuse_type(c, node, last->span, "write \"CO\"", "the holidays of Colombia are known only");
+    }
+}
+
 static bool
 has_bad_child(br__compiler *c, const br__node *node)
 {
@@ -726,7 +772,9 @@ check_node(br__compiler *c, br__node *node, uint16_t index)
         check_condition(c, node);
     } else {
         check_overloads(c, node);
-        if (!node->is_bad) {
+        if (!node->is_bad && code >= BR__DISTANCE && code <= BR__BUSINESS_DAYS) {
+            check_own(c, node);
+        } else if (!node->is_bad) {
             check_constant_text(c, node);
         }
     }

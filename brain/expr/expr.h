@@ -6,12 +6,14 @@
 // supported yet: ..."). It is the whole language without protocol buffers: all types, macros,
 // optionals, and the extensions strings, math, bindings, encoders and two-variable comprehensions.
 // A field that is not there and is read without has() is the fault "no such key", which && and ||
-// absorb as CEL defines.
+// absorb as CEL defines. Functions of our own, which CEL allows an environment to add: distance,
+// is_business_hours, is_holiday, business_days_between.
 // NB: rt_value counts milliseconds; inside an expression instants and durations count nanoseconds.
 // Source: CEL language definition, cel-expr/cel-spec doc/langdef.md, v0.25.
 #ifndef CEREBRO_BRAIN_EXPR_EXPR_H
 #define CEREBRO_BRAIN_EXPR_EXPR_H
 
+#include "brain/expr/calendar.h"
 #include "runtime/base/arena.h"
 #include "runtime/base/text.h"
 #include "runtime/wire/catalog.h"
@@ -28,6 +30,7 @@
 #define BR_EXPR_TEXT_MAX (1 << 20) // bytes that replace, join and format make
 #define BR_EXPR_STACK_MAX 64
 #define BR_EXPR_SUGGEST_MAX 256
+#define BR_EXPR_DAYS_MAX 3660 // between the days that business_days_between counts
 
 // A name of the environment.
 typedef struct br_expr_var {
@@ -53,6 +56,10 @@ typedef struct br_expr_env {
     bool (*resolve)(void *user, rt_str path, br_expr_var *ret_var);
     // suggest lists up to `max` full paths near an unknown one; may be NULL.
     size_t (*suggest)(void *user, rt_str path, rt_str *ret_names, size_t max);
+    // calendar finds opening hours by their name, which outlive what is compiled; NULL when there
+    // are none of it, or (the function itself) none at all. calendars lists the names.
+    const br_hours *(*calendar)(void *user, rt_str name);
+    size_t (*calendars)(void *user, rt_str *ret_names, size_t max);
     void *user;
     rt_str container; // names are looked for in this namespace first; mostly empty
     br_expr_reasons reasons;

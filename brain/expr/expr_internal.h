@@ -186,6 +186,10 @@ typedef enum br__token_kind {
     X(VALUE, "value")                                                                              \
     X(OPT_OR, "or")                                                                                \
     X(OR_VALUE, "orValue")                                                                         \
+    X(DISTANCE, "distance") /* functions of our own */                                             \
+    X(IS_BUSINESS_HOURS, "is_business_hours")                                                      \
+    X(IS_HOLIDAY, "is_holiday")                                                                    \
+    X(BUSINESS_DAYS, "business_days_between")                                                      \
     X(NO_FUNCTION, "a function that there is not")
 
 typedef enum br__code {
@@ -437,13 +441,14 @@ br__value br__in(br__value value, br__value list, br__limits *limits);
 // br__call computes a function of sound arguments.
 br__value br__call(br__code code, const br__value *args, size_t argc, br__limits *limits);
 
-// br__call_text, br__call_math, br__call_convert, br__call_time and br__call_optional are its
-// parts.
+// br__call_text, br__call_math, br__call_convert, br__call_time, br__call_optional and br__call_own
+// are its parts.
 br__value br__call_text(br__code code, const br__value *args, size_t argc, br__limits *limits);
 br__value br__call_math(br__code code, const br__value *args, size_t argc, br__limits *limits);
 br__value br__call_convert(br__code code, br__value value, br__limits *limits);
 br__value br__call_time(br__code code, const br__value *args, size_t argc);
 br__value br__call_optional(br__code code, const br__value *args, br__limits *limits);
+br__value br__call_own(br__code code, const br__value *args, size_t argc, br__limits *limits);
 
 // br__format is text.format(list).
 br__value br__format(rt_str pattern, br__value list, br__limits *limits);

@@ -31,6 +31,7 @@ typedef enum br__kind {
     BR__MAP,       // `items`: `len` pairs, in the order they were written
     BR__OPTIONAL,  // `items`: one value or NULL
     BR__RAW,       // `s`, `len`: msgpack of a value, opened when it is used
+    BR__CALENDAR,  // `hours`: what a constant text names, as an argument of functions of our own
     BR__LEFT_OUT,  // an element that an optional did not give; lists and maps leave it out
 } br__kind;
 
@@ -45,6 +46,7 @@ typedef struct br__value {
         double f;
         const char *s;
         const struct br__value *items;
+        const br_hours *hours;
     };
 } br__value;
 

@@ -159,6 +159,11 @@ static const overload overloads[] = {
     {BR__VALUE, "O", 'E'},
     {BR__OPT_OR, "OO", 'J'},
     {BR__OR_VALUE, "O*", 'V'},
+    {BR__DISTANCE, "ffff", 'f'},
+    {BR__IS_BUSINESS_HOURS, "ts", 'b'},
+    {BR__IS_HOLIDAY, "t", 'b'},
+    {BR__IS_HOLIDAY, "ts", 'b'},
+    {BR__BUSINESS_DAYS, "tts", 'i'},
 };
 
 static const char letters[] = {

@@ -79,7 +79,7 @@ br_pack_load(br_pack *pack, const char *file, rt_str text, rt_diag *diag)
         return err;
     }
     static const rt_str kinds[] = {
-        {"catalog", 7}, {"entities", 8}, {"features", 8}, {"actions", 7}};
+        {"catalog", 7}, {"entities", 8}, {"features", 8}, {"actions", 7}, {"calendars", 9}};
     rt_str kind = rt_node_str(root, "kind", RT_STR(""), diag);
     if (rt_str_is(kind, "catalog")) {
         return rt_catalog_load(pack->catalog, file, text, diag);
@@ -96,7 +96,7 @@ br_pack_load(br_pack *pack, const char *file, rt_str text, rt_diag *diag)
     rt_diag_add(diag, RT_SEVERITY_ERROR, "B1101", node != NULL ? node->mark : root->mark,
                 suggestion != NULL ? suggestion
                                    : "the first key of a pack file is kind: catalog, entities, "
-                                     "features or actions",
+                                     "features, actions or calendars",
                 "unknown kind of file '%.*s'", RT_STR_ARG(kind));
     return RT_ECONFIG;
 }
@@ -156,6 +156,7 @@ br_pack_finish(br_pack *pack, rt_diag *diag)
     RT_ASSERT(!pack->finished);
     size_t before = rt_diag_errors(diag);
     pack->plans = rt_new_array(br_plan, rt_catalog_count(pack->catalog) + 1);
+    for_each_document(pack, "calendars", diag, br__load_calendars);
     for_each_document(pack, "entities", diag, br__load_entities);
     for_each_document(pack, "features", diag, br__load_features);
     for_each_document(pack, "entities", diag, br__plan_entities);

@@ -2,7 +2,8 @@
 //
 // Layer: brain/pack (may use runtime/**, brain/expr/expr.h).   Threads: read-only after loading.
 // Nothing in the brain knows a domain: all its words come from the YAML files of a pack
-// (config/packs/<name>/{catalog,entities,features,actions}.yaml) and of the built-in pack `core`.
+// (config/packs/<name>/{catalog,entities,features,actions,calendars}.yaml) and of the built-in pack
+// `core`.
 // For every event type the pack holds a plan: which entities it touches, which attributes it sets,
 // which features it reads and updates, so that the hot path follows indices and compares no names.
 #ifndef CEREBRO_BRAIN_PACK_PACK_H
@@ -17,6 +18,7 @@
 #define BR_GROUPS_MAX 32       // feature groups
 #define BR_STATS_MAX 16        // features of one group
 #define BR_PLAN_GROUPS_MAX 8   // feature groups one event type reads
+#define BR_CALENDARS_MAX 32
 #define BR_ACTIONS_MAX 256
 #define BR_ACTION_ARGS_MAX 16
 #define BR_ACTION_NAME_MAX 64 // bytes, of its group's name too
@@ -120,8 +122,8 @@ br_pack *br_pack_new(void) RT_MUST_USE;
 // br_pack_free releases it with its catalogue; NULL is fine.
 void br_pack_free(br_pack *pack);
 // br_pack_load reads one file; its first key `kind` says what it is (catalog, entities, features,
-// actions). Order of files does not matter: names are resolved by br_pack_finish.
-//   errors    RT_ECONFIG findings in `diag` (codes B11xx..B14xx)
+// actions, calendars). Order of files does not matter: names are resolved by br_pack_finish.
+//   errors    RT_ECONFIG findings in `diag` (codes B11xx..B15xx)
 rt_err br_pack_load(br_pack *pack, const char *file, rt_str text, rt_diag *diag) RT_MUST_USE;
 // br_pack_load_dir loads every *.yaml of a directory in name order.
 rt_err br_pack_load_dir(br_pack *pack, const char *dir, rt_diag *diag) RT_MUST_USE;
@@ -143,6 +145,10 @@ const br_action *br_pack_action(const br_pack *pack, rt_str name);
 // br_pack_action_at lists actions; index < br_pack_action_count.
 const br_action *br_pack_action_at(const br_pack *pack, size_t index);
 size_t br_pack_action_count(const br_pack *pack);
+// br_pack_calendar finds opening hours by their name, or NULL; they live as long as the pack.
+const br_hours *br_pack_calendar(const br_pack *pack, rt_str name);
+// br_pack_calendar_names lists at most `max` of their names; returns how many.
+size_t br_pack_calendar_names(const br_pack *pack, rt_str *ret_names, size_t max);
 // br_pack_action_check validates a msgpack argument map against the action's schema.
 //   errors    RT_EMISSING RT_EUNKNOWN RT_ETYPE with the argument's name in the detail
 rt_err br_pack_action_check(const br_action *action, rt_bytes args) RT_MUST_USE;

@@ -151,6 +151,47 @@ test_pack_bad_actions_are_named_with_their_place(void **state)
     check_all_bad(list, RT_COUNT(list));
 }
 
+static void
+test_pack_bad_calendars_are_named_with_their_place(void **state)
+{
+#define CALENDAR "kind: calendars\ncalendars:\n  office:\n    "
+    static const bad_text list[] = {
+        {"kind: calendars\ncalendar: {}\n", "2:1", "B1501"},
+        {CALENDAR "form: \"08:00\"\n", "4:5", "B1501"},
+        {CALENDAR "from: \"8:00\"\n", "4:11", "B1504"},
+        {CALENDAR "until: [18]\n", "4:12", "B1504"},
+        {CALENDAR "until: \"24:01\"\n", "4:12", "B1504"},
+        {CALENDAR "until: \"00:00\"\n", "3:3", "B1504"},
+        {CALENDAR "days: [mon, tues]\n", "4:17", "B1505"},
+        {CALENDAR "days: []\n", "4:11", "B1505"},
+        {CALENDAR "zone: Bogota\n", "4:11", "B1506"},
+        {"kind: calendars\ncalendars:\n  a: {}\n  a: {}\n", "4:3", "B2005"},
+    };
+
+    (void)state;
+    check_all_bad(list, RT_COUNT(list));
+}
+
+static void
+test_pack_calendar_is_found_by_its_name(void **state)
+{
+    br_pack *pack = pack_kit_real();
+    const br_hours *office = br_pack_calendar(pack, RT_STR("oficina"));
+    rt_str names[BR_CALENDARS_MAX];
+
+    (void)state;
+    CHECK_TRUE(office != NULL);
+    CHECK_INT(office->from_min, 480);
+    CHECK_INT(office->until_min, 1080);
+    CHECK_INT(office->days, 0x3e);
+    CHECK_FALSE(office->holidays);
+    CHECK_TRUE(rt_str_is(office->zone, "America/Bogota"));
+    CHECK_TRUE(br_pack_calendar(pack, RT_STR("office")) == NULL);
+    CHECK_U64(br_pack_calendar_names(pack, names, BR_CALENDARS_MAX), 2);
+    CHECK_U64(br_pack_calendar_names(pack, names, 1), 1);
+    br_pack_free(pack);
+}
+
 // "<head>", then `count` numbered entries, each `entry` after its name.
 static void
 check_too_many(const char *head, const char *indent, int count, const char *entry,
@@ -171,6 +212,8 @@ static void
 test_pack_more_than_its_limits_is_refused(void **state)
 {
     (void)state;
+    check_too_many("kind: calendars\ncalendars:\n", "  ", BR_CALENDARS_MAX + 1, "{}", "35:3",
+                   "B1502");
     check_too_many("kind: entities\nentities:\n", "  ", BR_ENTITIES_MAX - 1, "{}", "33:3", "B1202");
     check_too_many("kind: entities\nentities:\n  e:\n    attributes:\n", "      ",
                    BR_ATTRIBUTES_MAX + 1, "{}", "29:7", "B1203");
@@ -434,6 +477,8 @@ main(void)
         cmocka_unit_test(test_pack_bad_sets_are_named_with_their_place),
         cmocka_unit_test(test_pack_bad_features_are_named_with_their_place),
         cmocka_unit_test(test_pack_bad_actions_are_named_with_their_place),
+        cmocka_unit_test(test_pack_bad_calendars_are_named_with_their_place),
+        cmocka_unit_test(test_pack_calendar_is_found_by_its_name),
         cmocka_unit_test(test_pack_more_than_its_limits_is_refused),
         cmocka_unit_test(test_pack_more_files_than_its_limit_is_refused),
         cmocka_unit_test(test_pack_action_of_two_files_is_refused),

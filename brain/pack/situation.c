@@ -196,10 +196,28 @@ suggest(void *user, rt_str path, rt_str *ret_names, size_t max)
     return count;
 }
 
+static const br_hours *
+calendar(void *user, rt_str name)
+{
+    const br_env *env = user;
+    return br_pack_calendar(env->pack, name);
+}
+
+static size_t
+calendars(void *user, rt_str *ret_names, size_t max)
+{
+    const br_env *env = user;
+    return br_pack_calendar_names(env->pack, ret_names, max);
+}
+
 br_expr_env
 br_env_expr(br_env *env)
 {
-    return (br_expr_env){.resolve = resolve, .suggest = suggest, .user = env};
+    return (br_expr_env){.resolve = resolve,
+                         .suggest = suggest,
+                         .calendar = calendar,
+                         .calendars = calendars,
+                         .user = env};
 }
 
 static rt_value
@@ -469,6 +487,9 @@ void
 br_situation_decode(br_situation *situation, rt_bytes context)
 {
     situation->places = NULL; // it was read from a record, not from rows
+    situation->memory_events = 0;
+    situation->memory_events_24h = 0;
+    situation->memory_age_ms = 0;
     situation->memory_idle_ms = -1;
     for (uint32_t t = 0; t < situation->plan->touch_count; t++) {
         const br_touch *touch = &situation->plan->touches[t];

@@ -3,7 +3,7 @@
 #define CEREBRO_BRAIN_PLAYBOOK_INTERNAL_H
 
 #include "brain/expr/template.h"
-#include "brain/playbook/calendar.h"
+#include "brain/expr/calendar.h"
 #include "brain/playbook/playbook.h"
 #include "runtime/base/map.h"
 

@@ -2,23 +2,6 @@
 #include "brain/playbook/internal.h"
 #include "brain/playbook/keys.h"
 
-// "08:30" as minutes of the day; -1 for another form.
-static int32_t
-minutes_of(rt_str text)
-{
-    if (text.len != 5 || text.ptr[2] != ':') {
-        return -1;
-    }
-    int64_t hours = -1;
-    int64_t minutes = -1;
-    if (rt_parse_i64((rt_str){text.ptr, 2}, &hours) != RT_OK ||
-        rt_parse_i64((rt_str){text.ptr + 3, 2}, &minutes) != RT_OK || hours < 0 || minutes < 0 ||
-        minutes > 59 || hours * 60 + minutes > BR_MINUTES_OF_DAY) {
-        return -1;
-    }
-    return (int32_t)(hours * 60 + minutes);
-}
-
 static int32_t
 load_hour(const br_loading *l, const rt_node *calendar, const char *key)
 {
@@ -26,7 +9,7 @@ load_hour(const br_loading *l, const rt_node *calendar, const char *key)
     if (node == NULL) {
         return -1;
     }
-    int32_t minutes = minutes_of(node->text);
+    int32_t minutes = br_hours_minute(node->text);
     if (minutes < 0) {
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2041", node->mark, "for example 08:00 or 24:00",
                     "'%.*s' is no hour of the day", RT_STR_ARG(node->text));
@@ -37,16 +20,11 @@ load_hour(const br_loading *l, const rt_node *calendar, const char *key)
 static uint8_t
 load_days(const rt_node *calendar)
 {
-    static const char *const names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
     const rt_node *list = br_key_list(calendar, "days");
     uint8_t days = list == NULL ? 0x7f : 0;
     for (const rt_node *node = list != NULL ? list->child : NULL; node != NULL;
          node = node->next) {
-        for (size_t i = 0; i < RT_COUNT(names); i++) {
-            if (rt_str_is(node->text, names[i])) {
-                days = (uint8_t)(days | 1u << i);
-            }
-        }
+        days = (uint8_t)(days | br_hours_day(node->text));
     }
     return days;
 }

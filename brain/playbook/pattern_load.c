@@ -52,11 +52,27 @@ suggest(void *user, rt_str path, rt_str *ret_names, size_t max)
     return names->inner.suggest(names->inner.user, path, ret_names, max);
 }
 
+static const br_hours *
+calendar(void *user, rt_str name)
+{
+    const br_captured_names *names = user;
+    return names->inner.calendar(names->inner.user, name);
+}
+
+static size_t
+calendars(void *user, rt_str *ret_names, size_t max)
+{
+    const br_captured_names *names = user;
+    return names->inner.calendars(names->inner.user, ret_names, max);
+}
+
 br_expr_env
 br__captured_env(br_captured_names *names)
 {
     return (br_expr_env){.resolve = resolve,
                          .suggest = suggest,
+                         .calendar = calendar,
+                         .calendars = calendars,
                          .user = names,
                          .reasons = names->inner.reasons};
 }

@@ -121,7 +121,7 @@ fuzz_pack(void)
     static const char *const files[] = {
         "config/packs/core/catalog.yaml", "config/packs/logistics/actions.yaml",
         "config/packs/logistics/catalog.yaml", "config/packs/logistics/entities.yaml",
-        "config/packs/logistics/features.yaml"};
+        "config/packs/logistics/features.yaml", "config/packs/logistics/calendars.yaml"};
     static br_pack *pack = NULL;
     rt_diag *diag = NULL;
 

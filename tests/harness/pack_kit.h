@@ -52,7 +52,7 @@ pack_kit_real(void)
     static const char *const files[] = {
         "config/packs/core/catalog.yaml",      "config/packs/logistics/actions.yaml",
         "config/packs/logistics/catalog.yaml", "config/packs/logistics/entities.yaml",
-        "config/packs/logistics/features.yaml"};
+        "config/packs/logistics/features.yaml", "config/packs/logistics/calendars.yaml"};
     br_pack *pack = br_pack_new();
     rt_diag *diag = rt_diag_new();
 

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The guide to playbooks: its tutorial runs as it stands there, and no key is left out."""
+"""The guide to playbooks: its tutorial runs as it stands there, its playbooks are fine and hold their
+cases, and no key is left out."""
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import section
 
@@ -63,5 +65,24 @@ def check_keys():
     print(f'guide: all {len(keys - arguments)} keys are mentioned')
 
 
+def check_examples():
+    """Whatever is shown as a whole playbook is one, and its cases pass."""
+    ctl = os.path.join(section.BUILD, 'tools/brainctl/brainctl')
+    pack = os.path.join(section.SOURCE, 'config/packs/logistics')
+    with open(os.path.join(section.SOURCE, README), encoding='utf-8') as file:
+        examples = re.findall(r'^```yaml\n(kind: playbook\n.*?)^```$', file.read(), re.M | re.S)
+    for example in examples:
+        with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
+            file.write(example)
+            file.flush()
+            for verb in 'check', 'test':
+                done = subprocess.run([ctl, 'playbooks', verb, '--pack', pack, file.name],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+                if done.returncode != 0:
+                    sys.exit(f'guide: playbooks {verb} of {README}:\n{example}\n{done.stdout}')
+    print(f'guide: {len(examples)} playbooks are fine')
+
+
 check_keys()
+check_examples()
 section.run('guide', README, 'From the first rule to a rolled-out one', '/tmp/guide', WANTED)

@@ -183,6 +183,24 @@ fill_text(gen *g, const plan *p, const keys *k, const plan_step *step, texts_top
     return rt_text_view(&g->text);
 }
 
+// Where an order goes: within a few kilometres of the middle of its city.
+static double
+place_of(double middle, double share)
+{
+    return round((middle + .06 * (share - .5)) * 1e5) / 1e5;
+}
+
+// Where it was handed over: at the address, for one in fifty some kilometres away.
+static void
+write_place(draft *d, const plan *p, bool is_handed_over)
+{
+    const workload_city *city = workload_city_at(p->city);
+    double strays = is_handed_over && workload_mix(32, p->salt, 0) < .02 ? .05 : 0;
+
+    draft_f64(d, "lat", place_of(city->lat, workload_mix(30, p->salt, 0)) + strays);
+    draft_f64(d, "lon", place_of(city->lon, workload_mix(31, p->salt, 0)));
+}
+
 static void
 write_created(draft *d, const plan *p, const keys *k)
 {
@@ -204,6 +222,7 @@ write_created(draft *d, const plan *p, const keys *k)
     draft_cstr(d, "seller_state", workload_city_at(s.city)->state);
     draft_time(d, "promised_at", p->promised_ms);
     draft_cstr(d, "channel", channels[p->channel]);
+    write_place(d, p, false);
 }
 
 static void
@@ -296,6 +315,7 @@ write_short(gen *g, draft *d, const plan *p, const keys *k, const plan_step *ste
         draft_cstr(d, "guide_id", k->guide);
     } else if (step->kind == PLAN_DELIVERED) {
         draft_i64(d, "attempts", step->what);
+        write_place(d, p, true);
     } else if (step->kind == PLAN_CANCELLED) {
         draft_cstr(d, "reason", cancel_reasons[step->what]);
     } else if (step->kind == PLAN_ISSUE) {

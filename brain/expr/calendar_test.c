@@ -1,5 +1,5 @@
 // Opening hours and the holidays of Colombia.
-#include "brain/playbook/calendar.h"
+#include "brain/expr/calendar.h"
 
 #include "tests/harness/check.h"
 

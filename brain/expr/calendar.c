@@ -1,6 +1,7 @@
-#include "brain/playbook/calendar.h"
+#include "brain/expr/calendar.h"
 
 #include "brain/expr/expr.h"
+#include "runtime/base/text.h"
 
 #define MINUTE_MS INT64_C(60000)
 #define DAY_MS (BR_MINUTES_OF_DAY * MINUTE_MS)
@@ -85,6 +86,45 @@ opens_on(const br_hours *hours, int64_t midnight_ms)
     rt_civil day = rt_civil_from_ms(midnight_ms);
     return (hours->days >> day.weekday & 1) != 0 &&
            (hours->holidays || !br_holiday_co(day.year, day.month, day.day));
+}
+
+int64_t
+br_local_ms(rt_str zone, int64_t at_ms)
+{
+    const br_hours hours = {.zone = zone};
+    return at_ms + offset_ms(&hours, at_ms);
+}
+
+bool
+br_hours_works(const br_hours *hours, int64_t local_ms)
+{
+    return opens_on(hours, local_ms);
+}
+
+int32_t
+br_hours_minute(rt_str text)
+{
+    int64_t hours = -1;
+    int64_t minutes = -1;
+    if (text.len != 5 || text.ptr[2] != ':' ||
+        rt_parse_i64((rt_str){text.ptr, 2}, &hours) != RT_OK ||
+        rt_parse_i64((rt_str){text.ptr + 3, 2}, &minutes) != RT_OK || hours < 0 || minutes < 0 ||
+        minutes > 59 || hours * 60 + minutes > BR_MINUTES_OF_DAY) {
+        return -1;
+    }
+    return (int32_t)(hours * 60 + minutes);
+}
+
+uint8_t
+br_hours_day(rt_str name)
+{
+    static const char *const names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        if (rt_str_is(name, names[i])) {
+            return (uint8_t)(1u << i);
+        }
+    }
+    return 0;
 }
 
 static int64_t
