@@ -70,7 +70,7 @@ def check_examples():
     ctl = os.path.join(section.BUILD, 'tools/brainctl/brainctl')
     pack = os.path.join(section.SOURCE, 'config/packs/logistics')
     with open(os.path.join(section.SOURCE, README), encoding='utf-8') as file:
-        examples = re.findall(r'^```yaml\n(kind: playbook\n.*?)^```$', file.read(), re.M | re.S)
+        examples = re.findall(r'^```yaml\n(kind: playbook\b.*?)^```$', file.read(), re.M | re.S)
     for example in examples:
         with tempfile.NamedTemporaryFile('w', suffix='.yaml', encoding='utf-8') as file:
             file.write(example)
