@@ -76,6 +76,9 @@ br__fork_take(br__fork *f, rt_event *event, bool decided, bool is_own)
             return rt_fail(RT_ELIMIT, "more undecided events than a brain can hold");
         }
         const br_situation *known = known_before(f, event);
+        if (live && f->config->on_known != NULL) {
+            f->config->on_known(f->config->user, known);
+        }
         rt_err err = live ? br_state_consult(f->state, known, f->arena, &f->scratch, &said) : RT_OK;
         if (err != RT_OK && err != RT_ELIMIT) { // live it goes on without them, too
             return err;
@@ -639,6 +642,20 @@ br__fork_happen(br__fork *f, rt_event *event)
     return err == RT_OK ? quiesce(f) : err;
 }
 
+// What somebody asks about after the end of the record.
+static rt_err
+go_beyond(br__fork *f)
+{
+    rt_event event;
+    rt_err err = RT_OK;
+    while (err == RT_OK && f->config->next_event != NULL &&
+           f->config->next_event(f->config->user, &event)) {
+        event.time_ms = RT_MAX(event.time_ms, f->state->meta.clock_ms);
+        err = br__fork_happen(f, &event);
+    }
+    return err;
+}
+
 rt_err
 br_backtest(const br_backtest_config *config, rt_diag *diag, br_backtest_result *ret_result)
 {
@@ -653,6 +670,9 @@ br_backtest(const br_backtest_config *config, rt_diag *diag, br_backtest_result 
     if (err == RT_OK) {
         go_live(&f, set);
         err = walk(&f);
+    }
+    if (err == RT_OK) {
+        err = go_beyond(&f);
     }
     if (err == RT_OK) {
         ret_result->undecided = br_pending_count(f.pending);

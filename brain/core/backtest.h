@@ -57,6 +57,13 @@ typedef struct br_backtest_config {
     bool clock_from_events; // as the journal was recorded: clock.source
     // Told of every pair, equal or not; may be NULL. What it is shown lasts until it returns.
     void (*on_pair)(void *user, const br_backtest_pair *pair);
+    // Told of every event of the period that playbooks are asked about, before they are; its number
+    // is `event_seq` of the decision made again. May be NULL.
+    void (*on_known)(void *user, const br_situation *known);
+    // Asked for events that happen after the end of the record, one after the other, each with all
+    // that it leads to; false ends it. Type, tenant and data are set, time_ms may be INT64_MIN: at
+    // once. May be NULL.
+    bool (*next_event)(void *user, rt_event *ret_event);
     // Told now and then; false stops it (RT_EINTR is not an error of it: the result so far holds).
     bool (*on_progress)(void *user, const br_backtest_progress *progress);
     void *user;

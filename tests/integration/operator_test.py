@@ -198,6 +198,51 @@ class TraceTest(OperatorCase):
         item, = self.ctl_json("playbooks", "trace", "asking", "--event", str(three))
         self.assertEqual((item["answer"], item["stage"]), ("asked", "approval"))
 
+    def test_a_draft_is_traced_as_if_it_had_been_live(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        first, second = self.send(big(1, 200000, "c-1"), big(2, 400000, "c-1"))
+        self.assertEqual([i["answer"] for i in self.ctl_json("playbooks", "trace", "big-order")],
+                         ["throttled", "yes"])
+        draft = self.write(BIG.replace("100000", "300000"), "draft.yaml")
+        for flags in [], self.stopped():
+            items = self.ctl_json("playbooks", "trace", "big-order", "--draft", draft, *flags)
+            self.assertEqual([(i["seq"], i["answer"]) for i in items],
+                             [(second, "yes"), (first, "no")])
+            self.assertIn("300000", items[0]["expressions"][0]["source"])
+            if not flags:
+                self.brain.stop()
+        broken = self.write(BIG.replace("data.value", "data.valeu"), "draft.yaml")
+        code, _, said = self.run_ctl("playbooks", "trace", "big-order", "--draft", broken)
+        self.assertEqual(code, 5)  # no brain answers here
+        code, _, said = self.run_ctl("playbooks", "trace", "big-order", "--draft", broken,
+                                     *self.stopped())
+        self.assertEqual(code, 3)
+        self.assertIn("did you mean 'data.value'?", said)
+
+    def test_events_out_of_a_file_are_judged_as_if_they_happened_now(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        self.send(big(1, 200000, "c-1"))
+        before = self.brain.command("status")[-1]["journal"]["last_seq"]
+        file = os.path.join(self.work, "events.json")
+        with open(file, "w", encoding="utf-8") as f:
+            for number, value, customer in (7, 200000, "c-1"), (8, 200000, "c-8"), (9, 5, "c-9"):
+                event = big(number, value, customer)
+                del event["id"], event["source"]
+                f.write(json.dumps(event) + "\n")
+        items = self.ctl_json("playbooks", "trace", "big-order", "--file", file)
+        self.assertEqual([i["answer"] for i in items], ["throttled", "yes", "no"])
+        self.assertNotIn("seq", items[0])
+        draft = self.write(BIG.replace("100000", "1"), "draft.yaml")
+        items = self.ctl_json("playbooks", "trace", "big-order", "--file", file, "--draft", draft)
+        self.assertEqual([i["answer"] for i in items], ["throttled", "yes", "yes"])
+        self.assertEqual(self.brain.command("status")[-1]["journal"]["last_seq"], before,
+                         "nothing was written")
+        with open(file, "w", encoding="utf-8") as f:
+            f.write('{"type": "order.created", "subject": "order/1", "data": {"valeu": 1}}')
+        code, _, said = self.run_ctl("playbooks", "trace", "big-order", "--file", file)
+        self.assertEqual(code, 3)
+        self.assertIn("did you mean 'value'?", said)
+
     def test_what_is_not_there_has_its_exit_code(self):
         self.send(big(1, 5))
         self.ctl("playbooks", "trace", "no-such-playbook", code=5)

@@ -389,44 +389,6 @@ put_result(backtesting *b)
 // --- running -------------------------------------------------------------------------------------
 
 static int
-refuse_drafts(ctl_run *run, const rt_diag *diag)
-{
-    rt_text text;
-    rt_text_init(&text, ITEM_MAX);
-    rt_diag_render(diag, &text);
-    (void)fprintf(stderr, "%.*s", RT_STR_ARG(rt_text_view(&text)));
-    rt_text_fini(&text);
-    return ctl_refuse(run, RT_ECONFIG, "brainctl playbooks check FILE",
-                      "the drafts have %zu mistake%s", rt_diag_errors(diag),
-                      rt_diag_errors(diag) == 1 ? "" : "s");
-}
-
-// Findings name the drafts as the operator called them.
-static int
-check_drafts(backtesting *b)
-{
-    rt_diag *diag = rt_diag_new();
-    br_playbooks *set = NULL;
-    ctl_set named = b->edited;
-    named.files = rt_arena_array(b->run->arena, br_playbook_file, named.count + 1);
-    for (uint32_t i = 0; i < named.count; i++) {
-        named.files[i] = b->edited.files[i];
-        for (uint32_t d = 0; d < b->drafts.count; d++) {
-            bool is_draft = named.files[i].text.ptr == b->drafts.files[d].text.ptr;
-            named.files[i].name = is_draft ? b->drafts.files[d].name : named.files[i].name;
-        }
-    }
-    rt_err err = br_playbooks_compile(b->place.settings->pack, named.files, named.count,
-                                      named.version, diag, &set);
-    int code = err == RT_OK                ? CTL_OK
-               : rt_diag_errors(diag) > 0 ? refuse_drafts(b->run, diag)
-                                          : ctl_fail(b->run, err, NULL);
-    br_playbooks_free(set);
-    rt_diag_free(diag);
-    return code;
-}
-
-static int
 run_backtest(backtesting *b)
 {
     const settings *s = b->place.settings;
@@ -464,7 +426,7 @@ prepare(backtesting *b)
     if (code == CTL_OK) {
         const ctl_set *base = b->sets.count > 0 ? &b->sets.sets[b->sets.count - 1] : NULL;
         ctl_drafts_apply(run, &b->drafts, base, &b->edited);
-        code = check_drafts(b);
+        code = ctl_drafts_check(run, b->place.settings->pack, &b->drafts, &b->edited);
     }
     return code;
 }

@@ -3,7 +3,9 @@
 #include <stdio.h>
 
 #include "runtime/base/alloc.h"
+#include "runtime/seam/file.h"
 #include "tools/brainctl/commands.h"
+#include "tools/brainctl/drafts.h"
 #include "tools/brainctl/output.h"
 #include "tools/brainctl/place.h"
 #include "tools/brainctl/tail.h"
@@ -12,10 +14,16 @@
 
 #define SHOWN_DEFAULT 10
 #define PERIOD_DEFAULT 1000
+#define FILE_MAX ((size_t)16 * 1024 * 1024) // of events
 
 typedef struct showing {
     ctl_run *run;
     const char *playbook;
+    ctl_place place;
+    ctl_sets sets;
+    ctl_drafts drafts;
+    ctl_set edited;
+    bool is_played; // decided again, not out of the record
 } showing;
 
 // What is said of it: as it was decided, or what the condition alone comes to.
@@ -33,7 +41,13 @@ put_traced(const showing *s, const ctl_traced *traced)
 {
     ctl_run *run = s->run;
     ctl_time(&run->out, traced->at_ms);
-    ctl_say(run, "  record %llu  ", (unsigned long long)traced->seq);
+    if (traced->seq <= s->sets.last_seq) {
+        ctl_say(run, "  record %llu  ", (unsigned long long)traced->seq);
+    } else {
+        ctl_say(run, "  ");
+        ctl_put(run, CTL_PLAIN, traced->event->id);
+        ctl_say(run, "  ");
+    }
     ctl_put(run, CTL_CYAN, traced->event->type->name);
     ctl_say(run, " ");
     ctl_put(run, CTL_BOLD, traced->event->subject);
@@ -58,7 +72,9 @@ write_traced(const showing *s, const ctl_traced *traced)
     const ctl_verdict *v = &traced->verdict;
     ctl_map map = ctl_map_begin(CTL_TEXT_MAX);
     ctl_map_str(&map, "playbook", rt_str_of(s->playbook));
-    ctl_map_u64(&map, "seq", traced->seq);
+    if (traced->seq <= s->sets.last_seq) {
+        ctl_map_u64(&map, "seq", traced->seq);
+    }
     rt_mpw_i64(ctl_map_key(&map, "at_ms"), traced->at_ms);
     ctl_map_str(&map, "type", traced->event->type->name);
     ctl_map_str(&map, "subject", traced->event->subject);
@@ -78,7 +94,7 @@ write_traced(const showing *s, const ctl_traced *traced)
     ctl_map_fini(&map);
 }
 
-// Newest first, as one looks for what just did not happen.
+// Newest first, as one looks for what just did not happen; a file in its own order.
 static int
 put_all(const showing *s, ctl_tracer *tracer)
 {
@@ -88,8 +104,10 @@ put_all(const showing *s, ctl_tracer *tracer)
     if (is_json) {
         ctl_list_begin(s->run);
     }
-    for (size_t i = ctl_tracer_count(tracer); i > 0 && code == CTL_OK; i--) {
-        code = ctl_tracer_at(tracer, i - 1, traced);
+    size_t count = ctl_tracer_count(tracer);
+    for (size_t i = 0; i < count && code == CTL_OK; i++) {
+        bool forwards = ctl_given(s->run, CTL_FLAG_FILE);
+        code = ctl_tracer_at(tracer, forwards ? i : count - 1 - i, traced);
         if (code == CTL_OK && is_json) {
             write_traced(s, traced);
         } else if (code == CTL_OK) {
@@ -145,9 +163,10 @@ was_ever_live(const ctl_sets *sets, const char *playbook)
 }
 
 static int
-refuse_nothing(ctl_run *run, const ctl_sets *sets, const ctl_trace_query *q)
+refuse_nothing(const showing *s, const ctl_trace_query *q)
 {
-    if (!was_ever_live(sets, q->playbook)) {
+    ctl_run *run = s->run;
+    if (!s->is_played && !was_ever_live(&s->sets, q->playbook)) {
         return ctl_refuse(run, RT_ENOTFOUND, "brainctl playbooks list", "no playbook '%s'",
                           q->playbook);
     }
@@ -158,26 +177,81 @@ refuse_nothing(ctl_run *run, const ctl_sets *sets, const ctl_trace_query *q)
     }
     ctl_note(run, "%s heard nothing of that kind; one that is off in its file hears nothing",
              q->playbook);
+    if (ctl_is_json(run)) {
+        ctl_list_begin(run);
+        ctl_list_end(run);
+    }
     return CTL_OK;
 }
 
+// The set that is asked: that of the drafts, or the live one.
 static int
-trace(const showing *s, const ctl_place *place, const ctl_sets *sets)
+prepare_set(showing *s)
 {
-    ctl_trace_query query;
-    int code = read_query(s->run, sets, &query);
+    const char *draft = s->run->opt.values[CTL_FLAG_DRAFT];
+    const ctl_set *base = s->sets.count > 0 ? &s->sets.sets[s->sets.count - 1] : NULL;
+    ctl_run named = *s->run;
+    if (draft == NULL && base == NULL) {
+        return ctl_refuse(s->run, RT_ENOTFOUND, NULL, "no playbooks were ever live");
+    }
+    if (draft == NULL) {
+        s->edited = *base;
+        return CTL_OK;
+    }
+    named.args[0] = draft;
+    named.arg_count = 1;
+    int code = ctl_drafts_read(&named, 0, &s->drafts);
+    if (code == CTL_OK) {
+        ctl_drafts_apply(s->run, &s->drafts, base, &s->edited);
+        code = ctl_drafts_check(s->run, s->place.settings->pack, &s->drafts, &s->edited);
+    }
+    return code;
+}
+
+static int
+play(showing *s, ctl_tracer *tracer, const ctl_trace_query *query)
+{
+    const settings *of = s->place.settings;
+    br_backtest_config backtest = {.journal_dir = s->place.journal, .state = settings_state(of)};
+    ctl_play what = {.backtest = &backtest,
+                     .set = &s->edited,
+                     .settings = of,
+                     .file = s->run->opt.values[CTL_FLAG_FILE]};
+    int code = prepare_set(s);
+    if (code == CTL_OK && what.file != NULL) {
+        rt_err err = rt_file_read_all(what.file, FILE_MAX, s->run->arena, &what.events);
+        code = err == RT_OK ? CTL_OK : ctl_fail(s->run, err, "a file with events as JSON");
+    }
     if (code != CTL_OK) {
         return code;
     }
-    ctl_tracer *tracer = ctl_tracer_new(s->run, place->settings->pack, place->journal, sets);
-    code = ctl_tracer_find(tracer, &query);
-    if (code == CTL_OK && ctl_tracer_count(tracer) == 0) {
-        code = refuse_nothing(s->run, sets, &query);
+    backtest.files = s->edited.files;
+    backtest.file_count = s->edited.count;
+    backtest.version = s->edited.version;
+    backtest.since_ms = query->since_ms;
+    backtest.until_seq = s->sets.last_seq; // a brain that runs writes on
+    backtest.clock_from_events =
+        strcmp(rt_config_str(of->config, "clock.source"), "events") == 0;
+    return ctl_tracer_play(tracer, query, &what);
+}
+
+static int
+trace(showing *s)
+{
+    ctl_trace_query query;
+    int code = read_query(s->run, &s->sets, &query);
+    if (code != CTL_OK) {
+        return code;
     }
+    ctl_tracer *tracer =
+        ctl_tracer_new(s->run, s->place.settings->pack, s->place.journal, &s->sets);
+    s->is_played = ctl_given(s->run, CTL_FLAG_DRAFT) || ctl_given(s->run, CTL_FLAG_FILE);
+    code = s->is_played ? play(s, tracer, &query) : ctl_tracer_find(tracer, &query);
     if (code == CTL_OK) {
-        code = put_all(s, tracer);
+        code = ctl_tracer_count(tracer) > 0 ? put_all(s, tracer) : refuse_nothing(s, &query);
     }
     ctl_tracer_free(tracer);
+    ctl_drafts_free(&s->drafts);
     return code;
 }
 
@@ -185,17 +259,15 @@ int
 ctl_cmd_playbooks_trace(ctl_run *run)
 {
     showing s = {.run = run, .playbook = run->args[0]};
-    ctl_place place;
-    ctl_sets sets;
-    int code = ctl_place_open(run, &place);
+    int code = ctl_place_open(run, &s.place);
     if (code != CTL_OK) {
         return code;
     }
-    code = ctl_sets_read(run, place.journal, &sets);
+    code = ctl_sets_read(run, s.place.journal, &s.sets);
     if (code == CTL_OK) {
-        code = trace(&s, &place, &sets);
-        ctl_sets_free(&sets);
+        code = trace(&s);
+        ctl_sets_free(&s.sets);
     }
-    ctl_place_close(&place);
+    ctl_place_close(&s.place);
     return code;
 }

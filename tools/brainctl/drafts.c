@@ -7,6 +7,7 @@
 #include "tools/brainctl/output.h"
 
 #define PATH_BYTES 1024
+#define FINDINGS_MAX ((size_t)4 * 1024 * 1024)
 
 typedef struct gathering {
     ctl_run *run;
@@ -135,4 +136,42 @@ ctl_drafts_apply(ctl_run *run, const ctl_drafts *drafts, const ctl_set *base, ct
     }
     set.hash = br_playbooks_hash(set.files, set.count);
     *ret_set = set;
+}
+
+static int
+refuse_drafts(ctl_run *run, const rt_diag *diag)
+{
+    rt_text text;
+    rt_text_init(&text, FINDINGS_MAX);
+    rt_diag_render(diag, &text);
+    (void)fprintf(stderr, "%.*s", RT_STR_ARG(rt_text_view(&text)));
+    rt_text_fini(&text);
+    return ctl_refuse(run, RT_ECONFIG, "brainctl playbooks check FILE",
+                      "the drafts have %zu mistake%s", rt_diag_errors(diag),
+                      rt_diag_errors(diag) == 1 ? "" : "s");
+}
+
+// Findings name the drafts as the operator called them.
+int
+ctl_drafts_check(ctl_run *run, const br_pack *pack, const ctl_drafts *drafts, const ctl_set *edited)
+{
+    rt_diag *diag = rt_diag_new();
+    br_playbooks *set = NULL;
+    ctl_set named = *edited;
+    named.files = rt_arena_array(run->arena, br_playbook_file, named.count + 1);
+    for (uint32_t i = 0; i < named.count; i++) {
+        named.files[i] = edited->files[i];
+        for (uint32_t d = 0; d < drafts->count; d++) {
+            bool is_draft = named.files[i].text.ptr == drafts->files[d].text.ptr;
+            named.files[i].name = is_draft ? drafts->files[d].name : named.files[i].name;
+        }
+    }
+    rt_err err =
+        br_playbooks_compile(pack, named.files, named.count, named.version, diag, &set);
+    int code = err == RT_OK                ? CTL_OK
+               : rt_diag_errors(diag) > 0 ? refuse_drafts(run, diag)
+                                          : ctl_fail(run, err, NULL);
+    br_playbooks_free(set);
+    rt_diag_free(diag);
+    return code;
 }

@@ -22,5 +22,8 @@ void ctl_drafts_free(ctl_drafts *drafts);
 //   ret_set   files in run->arena
 void ctl_drafts_apply(ctl_run *run, const ctl_drafts *drafts, const ctl_set *base,
                       ctl_set *ret_set);
+// ctl_drafts_check compiles that set; findings are reported.   returns the exit code
+int ctl_drafts_check(ctl_run *run, const br_pack *pack, const ctl_drafts *drafts,
+                     const ctl_set *edited);
 
 #endif

@@ -2,44 +2,14 @@
 // The journal reads forwards only, and what is wanted are its newest events: each try begins eight
 // times as far from the end as the one before, until enough was found. Only the playbook itself is
 // compiled, out of each set that was live at one of them: what others say is in the record.
-#include "tools/brainctl/trace.h"
+#include "tools/brainctl/trace_internal.h"
 
 #include "runtime/base/alloc.h"
-#include "runtime/base/map.h"
 #include "runtime/journal/journal.h"
 #include "tools/brainctl/output.h"
 
 #define FIRST_SPAN 8192 // records
 #define ARENA_MAX ((size_t)64 * 1024 * 1024)
-
-// The playbook as it stood in a set.
-typedef struct compiled {
-    const ctl_set *set; // the first one with this text
-    rt_str text;
-    br_playbooks *rules; // NULL: it does not fit the pack of today
-} compiled;
-
-struct ctl_tracer {
-    ctl_run *run;
-    const br_pack *pack;
-    const char *journal;
-    const ctl_sets *sets;
-    ctl_trace_query query;
-    ctl_kept *kept; // ring
-    size_t cap;
-    size_t first;
-    size_t count;
-    rt_map *waiting; // number of an event -> place in the ring; its decision is to come
-    compiled *rules;
-    size_t rule_count;
-    size_t rule_cap;
-    const ctl_set *last_set; // asked for last, and its rules
-    const br_playbooks *last_rules;
-    rt_arena *arena; // of one event
-    br_situation *situation;
-    rt_event event;
-    msg_decision decision;
-};
 
 ctl_tracer *
 ctl_tracer_new(ctl_run *run, const br_pack *pack, const char *journal, const ctl_sets *sets)
@@ -97,10 +67,10 @@ compile_in(ctl_tracer *t, const ctl_set *set)
     }
     if (t->rule_count == t->rule_cap) {
         t->rule_cap = RT_MAX(t->rule_cap * 2, (size_t)8);
-        t->rules = rt_realloc(t->rules, sizeof(compiled) * t->rule_cap);
+        t->rules = rt_realloc(t->rules, sizeof(ctl__compiled) * t->rule_cap);
     }
-    compiled *c = &t->rules[t->rule_count++];
-    *c = (compiled){.set = set, .text = file->text};
+    ctl__compiled *c = &t->rules[t->rule_count++];
+    *c = (ctl__compiled){.set = set, .text = file->text};
     diag = rt_diag_new();
     if (br_playbooks_restore(t->pack, file, 1, set->version, diag, &c->rules) != RT_OK) {
         ctl_note(t->run, "as it was in v%llu it does not fit the pack of today",
@@ -110,9 +80,8 @@ compile_in(ctl_tracer *t, const ctl_set *set)
     return c->rules;
 }
 
-// The playbook's rules in a set; NULL when it was not in it, or does not fit the pack.
-static const br_playbooks *
-rules_in(ctl_tracer *t, const ctl_set *set)
+const br_playbooks *
+ctl__rules_in(ctl_tracer *t, const ctl_set *set)
 {
     if (t->last_set != set) {
         t->last_rules = compile_in(t, set);
@@ -123,8 +92,8 @@ rules_in(ctl_tracer *t, const ctl_set *set)
 
 // --- finding -------------------------------------------------------------------------------------
 
-static void
-forget_found(ctl_tracer *t)
+void
+ctl__kept_forget(ctl_tracer *t)
 {
     free_kept(t);
     rt_map_free(t->waiting);
@@ -134,8 +103,8 @@ forget_found(ctl_tracer *t)
     t->count = 0;
 }
 
-static ctl_kept *
-new_kept(ctl_tracer *t)
+ctl_kept *
+ctl__kept_new(ctl_tracer *t)
 {
     if (t->count == t->cap && t->cap < t->query.last) {
         size_t cap = RT_MIN(RT_MAX(t->cap * 2, (size_t)16), (size_t)t->query.last);
@@ -152,9 +121,8 @@ new_kept(ctl_tracer *t)
     return oldest;
 }
 
-// Puts bytes behind those that are kept of an event.
-static void
-keep_bytes(ctl_kept *kept, rt_bytes payload, rt_bytes decision)
+void
+ctl__kept_bytes(ctl_kept *kept, rt_bytes payload, rt_bytes decision)
 {
     size_t len = payload.len + decision.len;
     if (len > kept->cap) {
@@ -171,6 +139,25 @@ keep_bytes(ctl_kept *kept, rt_bytes payload, rt_bytes decision)
     }
     kept->payload = (rt_bytes){kept->bytes, payload.len};
     kept->decision = (rt_bytes){kept->bytes + payload.len, decision.len};
+}
+
+void
+ctl__expect(ctl_tracer *t, const ctl_kept *kept)
+{
+    rt_map_put(t->waiting, (rt_bytes){(const uint8_t *)&kept->seq, sizeof(kept->seq)},
+               (uint64_t)(kept - t->kept));
+}
+
+void
+ctl__decided(ctl_tracer *t, uint64_t seq, int64_t at_ms, rt_bytes decision)
+{
+    uint64_t place;
+    if (!rt_map_get(t->waiting, (rt_bytes){(const uint8_t *)&seq, sizeof(seq)}, &place)) {
+        return;
+    }
+    (void)rt_map_del(t->waiting, (rt_bytes){(const uint8_t *)&seq, sizeof(seq)});
+    t->kept[place].decided_ms = at_ms;
+    ctl__kept_bytes(&t->kept[place], t->kept[place].payload, decision);
 }
 
 // An event's type, without reading the rest of it.
@@ -195,8 +182,8 @@ type_fits(rt_str pattern, rt_str type)
     return pattern.len == 0 || rt_str_equal(pattern, type);
 }
 
-static bool
-is_wanted(const ctl_tracer *t, const rt_event *event)
+bool
+ctl__is_wanted(const ctl_tracer *t, const rt_event *event)
 {
     const ctl_trace_query *q = &t->query;
     return type_fits(q->type, event->type->name) &&
@@ -208,7 +195,7 @@ static void
 walk_event(ctl_tracer *t, const rt_record *record)
 {
     const ctl_set *set = ctl_sets_at(t->sets, record->seq);
-    const br_playbooks *rules = set != NULL ? rules_in(t, set) : NULL;
+    const br_playbooks *rules = set != NULL ? ctl__rules_in(t, set) : NULL;
     const rt_event_type *type = rules != NULL ? type_of(t, record) : NULL;
     rt_str id = rt_str_of(t->query.playbook);
     if (type == NULL || record->at_ms < t->query.since_ms ||
@@ -216,19 +203,18 @@ walk_event(ctl_tracer *t, const rt_record *record)
         !br_playbooks_names(rules, id, type) ||
         rt_event_decode_record(br_pack_catalog(t->pack), record->seq, record->at_ms,
                                record->payload, &t->event) != RT_OK ||
-        !br_playbooks_concerns(rules, id, &t->event) || !is_wanted(t, &t->event)) {
+        !br_playbooks_concerns(rules, id, &t->event) || !ctl__is_wanted(t, &t->event)) {
         return;
     }
-    ctl_kept *kept = new_kept(t);
+    ctl_kept *kept = ctl__kept_new(t);
     kept->seq = record->seq;
     kept->at_ms = record->at_ms;
     kept->flags = record->flags;
     kept->set = set;
     kept->decided_ms = 0;
-    keep_bytes(kept, record->payload, (rt_bytes){NULL, 0});
+    ctl__kept_bytes(kept, record->payload, (rt_bytes){NULL, 0});
     if ((record->flags & RT_RECORD_UNDECIDED) != 0) {
-        rt_map_put(t->waiting, (rt_bytes){(const uint8_t *)&kept->seq, sizeof(kept->seq)},
-                   (uint64_t)(kept - t->kept));
+        ctl__expect(t, kept);
     }
 }
 
@@ -247,14 +233,9 @@ static void
 walk_decision(ctl_tracer *t, const rt_record *record)
 {
     uint64_t seq;
-    uint64_t place;
-    if (rt_map_count(t->waiting) == 0 || !decides_on(record, &seq) ||
-        !rt_map_get(t->waiting, (rt_bytes){(const uint8_t *)&seq, sizeof(seq)}, &place)) {
-        return;
+    if (rt_map_count(t->waiting) > 0 && decides_on(record, &seq)) {
+        ctl__decided(t, seq, record->at_ms, record->payload);
     }
-    (void)rt_map_del(t->waiting, (rt_bytes){(const uint8_t *)&seq, sizeof(seq)});
-    t->kept[place].decided_ms = record->at_ms;
-    keep_bytes(&t->kept[place], t->kept[place].payload, record->payload);
 }
 
 // Reads from a record on; *ret_first_ms is when the first one was.
@@ -300,7 +281,7 @@ ctl_tracer_find(ctl_tracer *t, const ctl_trace_query *query)
         int64_t first_ms = INT64_MAX;
         uint64_t from = query->seq != 0 ? query->seq : last > span ? last - span + 1 : 1;
         from = RT_MAX(from, t->sets->first_seq);
-        forget_found(t);
+        ctl__kept_forget(t);
         rt_err err = walk(t, from, &first_ms);
         if (err != RT_OK) {
             return ctl_fail(t->run, err, "brain-verify --scrub names all damage");
@@ -350,7 +331,8 @@ evaluate(ctl_tracer *t, const ctl_kept *kept, ctl_traced *traced)
     t->situation->plan = br_pack_plan_of(t->pack, &t->event);
     t->situation->now_ms = kept->at_ms;
     br_situation_decode(t->situation, t->event.context);
-    err = br_playbooks_trace(rules_in(t, kept->set), id, t->situation, t->arena, &traced->trace);
+    err = br_playbooks_trace(ctl__rules_in(t, kept->set), id, t->situation, t->arena,
+                             &traced->trace);
     if (err == RT_OK && kept->decision.len > 0) {
         rt_mp mp = rt_mp_init(kept->decision);
         err = rt_msg_decode(&msg_decision_def, &mp, t->arena, &t->decision);

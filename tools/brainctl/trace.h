@@ -6,7 +6,9 @@
 #ifndef CEREBRO_TOOLS_BRAINCTL_TRACE_H
 #define CEREBRO_TOOLS_BRAINCTL_TRACE_H
 
+#include "brain/core/backtest.h"
 #include "brain/playbook/trace.h"
+#include "tools/braind/settings.h"
 #include "tools/brainctl/sets.h"
 #include "tools/brainctl/verdict.h"
 
@@ -57,6 +59,18 @@ ctl_tracer *ctl_tracer_new(ctl_run *run, const br_pack *pack, const char *journa
 void ctl_tracer_free(ctl_tracer *tracer);
 // ctl_tracer_find looks for events; what is wrong is reported.   returns the exit code
 int ctl_tracer_find(ctl_tracer *tracer, const ctl_trace_query *query);
+// ctl_tracer_play does so by deciding the journal again with another set (brain/core/backtest.h):
+// what an edit would have said, with what would have been known then.
+//   events   may be NULL; else only they are traced, which happen after the end: JSON lines or a
+//            list, of `file`; id, source and time may be missing
+typedef struct ctl_play {
+    const br_backtest_config *backtest; // without what is told; `files` is the set
+    const ctl_set *set;
+    const settings *settings;
+    const char *file;
+    rt_str events;
+} ctl_play;
+int ctl_tracer_play(ctl_tracer *tracer, const ctl_trace_query *query, const ctl_play *play);
 // ctl_tracer_count is how many were found; ctl_tracer_at evaluates one, oldest first; what is wrong
 // is reported.   returns the exit code
 size_t ctl_tracer_count(const ctl_tracer *tracer);
