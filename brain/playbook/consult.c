@@ -2,7 +2,7 @@
 // Consulting only proposes: throttles, conflicts and limits are settled when the event is decided,
 // at its place in the journal. A verification comes back as timer.fired with owner "playbook:<id>"
 // and the decision's number as its key. Timers of courses (course.c) have a ':' in their keys.
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 
 #define DETAIL_MAX 400
 #define REASON_MAX 512 // of playbook.escalated
@@ -39,17 +39,19 @@ look_at(consulting *c, const br_playbook *playbook, uint64_t version, const char
 
 // All actions of a playbook are proposed, or none.
 static bool
-build_steps(consulting *c, const br_playbook *playbook, const br_steps *steps, rt_str *ret_why)
+build_steps(consulting *c, const br_playbook *playbook, const br_chosen *chosen, rt_str *ret_why)
 {
     uint32_t count = c->out->proposals.count;
+    const br_steps *steps = chosen->steps;
     if (steps->count > PROPOSALS_MAX - count) {
         *ret_why = RT_STR("too many proposals for one event");
         return false;
     }
-    if (!br__propose(playbook, steps, br_situation_load, c->situation, c->arena,
-                     &c->proposals[count], ret_why)) {
+    if (!br__propose(playbook, steps, chosen->load, chosen->user, c->arena, &c->proposals[count],
+                     ret_why)) {
         return false;
     }
+    br__choice_mark(chosen, &c->proposals[count], steps->count);
     c->out->proposals.count += steps->count;
     return true;
 }
@@ -178,7 +180,16 @@ consult_rule(consulting *c, const br_rule *rule, uint64_t version)
         consulted->verdict = RT_STR("error");
         return;
     }
-    if (!build_steps(c, playbook, &rule->steps, &why)) {
+    br_chosen chosen;
+    const char *verdict;
+    if (!br__choose(rule, br_situation_load, c->situation, c->arena, &chosen, &verdict)) {
+        consulted->verdict = rt_str_of(verdict);
+        consulted->detail = chosen.how;
+        consulted->throttle_key = RT_STR("");
+        return;
+    }
+    consulted->detail = chosen.how;
+    if (!build_steps(c, playbook, &chosen, &why)) {
         consulted->verdict = RT_STR("error");
         consulted->detail = why;
         return;
@@ -237,7 +248,8 @@ escalate(consulting *c, const br_playbook *playbook, msg_consulted *consulted)
     rt_mpw_str(&data, rt_utf8_whole((rt_str){source.ptr, RT_MIN(source.len, REASON_MAX)}));
     emit(c, playbook, "playbook.escalated", &data);
     rt_mpw_fini(&data);
-    if (!build_steps(c, playbook, &playbook->escalate, &why)) {
+    br_chosen all = {&playbook->escalate, br_situation_load, c->situation, {NULL, 0}, {NULL, 0}};
+    if (!build_steps(c, playbook, &all, &why)) {
         consulted->detail = why;
     }
 }
@@ -291,7 +303,7 @@ proposals_at_most(const br_rule_list *rules, bool timer)
 {
     uint32_t count = timer ? PROPOSALS_MAX : 0;
     for (uint32_t i = 0; i < rules->count && count < PROPOSALS_MAX; i++) {
-        count += rules->rules[i]->element < 0 ? rules->rules[i]->steps.count : 0;
+        count += rules->rules[i]->element < 0 ? rules->rules[i]->steps_most : 0;
     }
     return RT_MIN(count, PROPOSALS_MAX);
 }

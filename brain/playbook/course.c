@@ -191,17 +191,19 @@ br__course_situation(br_course *course)
 }
 
 bool
-br__course_ask(br_course *course, const br_playbook *playbook, const br_steps *steps,
-               br_expr_load load, const void *user, rt_str *ret_why)
+br__course_ask(br_course *course, const br_playbook *playbook, const br_chosen *chosen,
+               rt_str *ret_why)
 {
+    const br_steps *steps = chosen->steps;
     msg_proposal *asked = rt_arena_array(course->arena, msg_proposal, BR_PLAYBOOK_STEPS_MAX);
     if (asked == NULL) {
         course->failed = true;
         return false;
     }
-    if (!br__propose(playbook, steps, load, user, course->arena, asked, ret_why)) {
+    if (!br__propose(playbook, steps, chosen->load, chosen->user, course->arena, asked, ret_why)) {
         return false;
     }
+    br__choice_mark(chosen, asked, steps->count);
     for (uint32_t i = 0; i < steps->count; i++) {
         msg_proposal *place =
             br__course_append(course, &course->said->proposals, sizeof(msg_proposal));
@@ -211,6 +213,27 @@ br__course_ask(br_course *course, const br_playbook *playbook, const br_steps *s
         *place = asked[i];
     }
     return true;
+}
+
+bool
+br__course_act(br_course *course, const br_rule *rule, br_expr_load load, const void *user,
+               br_chosen *ret, const char **ret_verdict, rt_str *ret_why)
+{
+    if (!br__choose(rule, load, user, course->arena, ret, ret_verdict)) {
+        *ret_why = ret->how;
+        return false;
+    }
+    *ret_verdict = "error";
+    return br__course_ask(course, rule->playbook, ret, ret_why);
+}
+
+rt_str
+br__course_how(br_course *course, rt_str how, const br_chosen *chosen)
+{
+    if (chosen->how.len == 0) {
+        return how;
+    }
+    return rt_arena_printf(course->arena, "%.*s; %.*s", RT_STR_ARG(how), RT_STR_ARG(chosen->how));
 }
 
 void

@@ -3,7 +3,7 @@
 #define CEREBRO_BRAIN_PLAYBOOK_COURSE_INTERNAL_H
 
 #include "brain/playbook/course.h"
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 
 // --- course.c ---
 // br__course_read decodes a row as this decision sees it, its own writes included; false when there
@@ -24,9 +24,15 @@ rt_str br__course_key(br_course *course, rt_str text);
 msg_consulted *br__course_consulted(br_course *course, const br_playbook *playbook);
 // br__course_situation is the event's situation as it was recorded; NULL when there is none.
 const br_situation *br__course_situation(br_course *course);
-// br__course_ask adds the proposals of a list of steps to what was said, all or none.
-bool br__course_ask(br_course *course, const br_playbook *playbook, const br_steps *steps,
-                    br_expr_load load, const void *user, rt_str *ret_why);
+// br__course_ask adds the proposals of what was chosen to what was said, all or none.
+bool br__course_ask(br_course *course, const br_playbook *playbook, const br_chosen *chosen,
+                    rt_str *ret_why);
+// br__course_act chooses what a rule does and asks for it; false with the verdict and its reason
+// when there is nothing to ask for.
+bool br__course_act(br_course *course, const br_rule *rule, br_expr_load load, const void *user,
+                    br_chosen *ret, const char **ret_verdict, rt_str *ret_why);
+// br__course_how joins what is said of an action that was taken with what was chosen.
+rt_str br__course_how(br_course *course, rt_str how, const br_chosen *chosen);
 // br__course_fired notes that a playbook acts: in shadow, or with its verification to come.
 void br__course_fired(br_course *course, const br_playbook *playbook);
 // br__course_append adds an item to a list of the message, returning its place; NULL at the limit.
@@ -45,7 +51,8 @@ typedef enum br_wait { BR_WAIT_NONE, BR_WAIT_HOLD, BR_WAIT_ASK } br_wait;
 struct br_firing {
     const br_playbook *playbook;
     const br_rule *rule;
-    br_expr_load load; // what its expressions read
+    const br_steps *steps; // what was chosen
+    br_expr_load load;     // what its expressions read
     const void *user;
     uint64_t event_seq; // the event it fired on
     int64_t event_at_ms;

@@ -101,6 +101,9 @@ typedef struct br_approve {
     bool escalate; // on timeout
 } br_approve;
 
+typedef struct br_experiment br_experiment; // decide_internal.h
+typedef struct br_choice br_choice;
+
 typedef struct br_playbook {
     br_playbook_info info;
     rt_str agent; // "playbook:<id>", as proposer
@@ -121,6 +124,7 @@ typedef struct br_playbook {
     bool is_bounded; // by one of those: its event is needed when it is decided
     bool in_order;   // its actions are done one after another
     bool has_ladder; // those of `escalate` are
+    br_experiment *experiment; // NULL = none
     uint64_t text_hash;
 } br_playbook;
 
@@ -130,6 +134,8 @@ typedef struct br_rule {
     br_expr *when; // NULL = always
     br_expr *throttle_key;
     br_steps steps;
+    br_choice *choice; // what it chooses among; NULL = it does `steps`
+    uint32_t steps_most; // of one choice
     int32_t element; // part of the pattern; -1 without a pattern
     br_expr *key;    // of the pattern's window
     br_expr *captures[BR_CAPTURES_MAX];
@@ -189,6 +195,8 @@ void br__check_traps(const rt_node *root, rt_diag *diag);
 void br__check_sense(const br_playbooks *set, rt_diag *diag);
 // br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
 void br__rule_free(br_rule *rule);
+// br__steps_free releases what a list of actions compiled.
+void br__steps_free(br_steps *steps);
 // br__load_limits reads the blocks canary, budget, calendar and approve; br__load_rule_limits
 // compiles their expressions for a rule that makes actions.
 void br__load_limits(const br_loading *l, const rt_node *root);

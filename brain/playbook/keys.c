@@ -15,6 +15,7 @@
     .unknown = "B2301", .missing = "B2302", .shape = "B2303", .range = "B2303"
 
 static const char *const triggers[] = {"events", "pattern", NULL};
+static const char *const ways[] = {"do", "decide", "experiment", NULL};
 static const char *const pattern_forms[] = {"sequence", "all", "count", NULL};
 static const char *const modes[] = {"off", "shadow", "canary", "live", NULL};
 static const char *const on_errors[] = {"stop", "continue", "undo", NULL};
@@ -484,12 +485,23 @@ static const br_key playbook_keys[] = {
     {.name = "do",
      .items = BR_KEY_BLOCK,
      .block = &br_block_action,
-     .required = true,
      .min = 1,
      .max = BR_PLAYBOOK_STEPS_MAX,
      .doc = "the actions; all are asked for, or none",
      .example = "[{action: alert_operator, target: x, args: {text: Hola}}]",
      .range = "B2011"},
+    {.name = "decide",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_decide,
+     .doc = "in place of `do`: which actions, by conditions",
+     .example = "{first_match: [{when: data.risk > 0.9, do: [{action: open_case, target: x}]}, "
+                "{else: []}]}"},
+    {.name = "experiment",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_experiment,
+     .doc = "each key falls to one arm, which has its own parameters or actions",
+     .example = "{key: event.subject, arms: [{name: control, share: 50, do: []}, {name: early, "
+                "share: 50, do: []}]}"},
     {.name = "in_order",
      .forms = BR_KEY_BOOL,
      .fallback = "false",
@@ -520,6 +532,7 @@ const br_block br_block_playbook = {.name = "playbook",
                                     .doc = "on which events, under which condition, what to do",
                                     .keys = playbook_keys,
                                     .either = triggers,
+                                    .any = ways,
                                     PLAYBOOK_CODES};
 
 static const br_key remediation_step_keys[] = {

@@ -54,6 +54,7 @@ struct br_block {
     const br_key *keys; // ends with a name of NULL
     const char *const *either; // of these keys exactly one, ends with NULL; NULL = no such thing.
                                // For the schema: the loader says what is wrong in its own words
+    const char *const *any; // of these keys at least one, in the same way
     bool is_partial; // its args name some of an action's arguments, required ones or not
     // Codes of findings: an unknown key, a missing one, a value of another shape (a list where one
     // text is wanted), one that does not fit its key.
@@ -73,6 +74,10 @@ extern const br_block br_block_canary;
 extern const br_block br_block_budget;
 extern const br_block br_block_calendar;
 extern const br_block br_block_approve;
+extern const br_block br_block_decide;
+extern const br_block br_block_branch;
+extern const br_block br_block_experiment;
+extern const br_block br_block_arm;
 extern const br_block br_block_pattern;
 extern const br_block br_block_part;
 extern const br_block br_block_count;

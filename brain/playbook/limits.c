@@ -70,10 +70,14 @@ br__firing_of(br_course *course, rt_str agent)
     if (situation == NULL) {
         return NULL; // an escalation, which nothing but the gate bounds
     }
+    br_chosen chosen;
+    const char *verdict; // it fired, so there is something to do
+    (void)br__choose(rule, br_situation_load, situation, course->arena, &chosen, &verdict);
     return br__firing_add(course, &(br_firing){.playbook = playbook,
                                                .rule = rule,
-                                               .load = br_situation_load,
-                                               .user = situation,
+                                               .steps = chosen.steps,
+                                               .load = chosen.load,
+                                               .user = chosen.user,
                                                .event_seq = course->seq,
                                                .event_at_ms = course->at_ms,
                                                .payload = course->payload});
@@ -220,7 +224,7 @@ begin_runs(br_course *course)
                                 ? br__firing_of(course, playbook->agent)
                                 : NULL;
         if (firing != NULL) {
-            br__run_begin(course, playbook, &firing->rule->steps, firing);
+            br__run_begin(course, playbook, firing->steps, firing);
         } else if (escalates && playbook->has_ladder) {
             br__run_begin(course, playbook, &playbook->escalate, NULL);
         }

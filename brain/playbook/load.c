@@ -4,7 +4,7 @@
 // it names, because paths such as data.value mean a different slot in each. Every finding is
 // reported, not only the first: loading goes on after an error and the set as a whole is refused at
 // the end.
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 
 #include <stdio.h>
 
@@ -323,7 +323,6 @@ static void
 load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
 {
     br_rule *rule = rt_arena_new_of(l->set->arena, br_rule);
-    const rt_node *steps = br_key_list(root, "do");
     const rt_node *throttle = br_key_map(root, "throttle");
     if (rule == NULL) {
         l->set->full = true;
@@ -338,9 +337,7 @@ load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
     rule->when = br__load_expr(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
     rule->throttle_key =
         br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
-    if (steps != NULL) {
-        br__load_steps(l, &rule->steps, steps, &names);
-    }
+    br__load_choice(l, root, rule, &names);
     br__load_rule_limits(l, root, rule, &names);
     br__load_place(l, type, rule);
 }
@@ -506,13 +503,9 @@ load_head(const br_loading *l, const rt_node *root)
 // What cannot be taken back is looked at afterwards. The pack's class 3 is "irreversible or seen by
 // a customer": what reaches a customer is bounded by quiet hours and budgets too, so there it is a
 // warning.
-static void
-check_verified(const br_loading *l, const rt_node *root)
+static bool
+check_verified_steps(const br_loading *l, const rt_node *steps)
 {
-    const rt_node *steps = br_key_list(root, "do");
-    if (l->playbook->info.mode != BR_MODE_LIVE || rt_node_get(root, "verify") != NULL) {
-        return;
-    }
     for (const rt_node *s = steps != NULL ? steps->child : NULL; s != NULL; s = s->next) {
         const rt_node *name = br_key_node(s, "action");
         const br_action *action =
@@ -526,7 +519,31 @@ check_verified(const br_loading *l, const rt_node *root)
                     "for example verify: {within: 24h, expect: order.status == \"delivered\"}",
                     "'%.*s' cannot be taken back and nothing verifies it",
                     RT_STR_ARG(action->name));
+        return true;
+    }
+    return false;
+}
+
+// Lists of actions stand in `do`, and in the branches of `decide` and the arms of `experiment`.
+static void
+check_verified(const br_loading *l, const rt_node *root)
+{
+    static const char *const lists[] = {"do", "else"};
+    const rt_node *choices[] = {
+        br_key_list(br_key_map(root, "decide"), "first_match"),
+        br_key_list(br_key_map(root, "experiment"), "arms"),
+    };
+    if (l->playbook->info.mode != BR_MODE_LIVE || rt_node_get(root, "verify") != NULL) {
         return;
+    }
+    bool is_said = check_verified_steps(l, br_key_list(root, "do"));
+    for (size_t i = 0; i < RT_COUNT(choices); i++) {
+        for (const rt_node *n = choices[i] != NULL ? choices[i]->child : NULL;
+             n != NULL && !is_said; n = n->next) {
+            for (size_t k = 0; n->kind == RT_NODE_MAP && k < RT_COUNT(lists) && !is_said; k++) {
+                is_said = check_verified_steps(l, br_key_list(n, lists[k]));
+            }
+        }
     }
 }
 
@@ -551,6 +568,7 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
                     "playbook '%.*s' stands twice in the set", RT_STR_ARG(playbook->info.id));
         return;
     }
+    br__load_decide(&l, root);
     br__load_limits(&l, root);
     const rt_node *pattern = br_key_map(root, "pattern");
     if (pattern != NULL) {

@@ -189,17 +189,21 @@ complete(advancing *a, const br_rule *rule, rt_str how)
     if (!throttle_key(a, rule, view)) {
         return;
     }
-    if (!br__course_ask(course, a->playbook, &rule->steps, br__captured_load, view, &why)) {
-        say(a, "error", why);
+    br_chosen chosen;
+    const char *verdict;
+    if (!br__course_act(course, rule, br__captured_load, view, &chosen, &verdict, &why)) {
+        say(a, verdict, why);
+        a->consulted->throttle_key = RT_STR("");
         return;
     }
-    say(a, "fired", how);
+    say(a, "fired", br__course_how(course, how, &chosen));
     br__course_fired(course, a->playbook);
     if (a->playbook->is_bounded) {
         (void)br__firing_add(course, &(br_firing){.playbook = a->playbook,
                                                   .rule = rule,
-                                                  .load = br__captured_load,
-                                                  .user = view,
+                                                  .steps = chosen.steps,
+                                                  .load = chosen.load,
+                                                  .user = chosen.user,
                                                   .event_seq = course->seq,
                                                   .event_at_ms = course->at_ms,
                                                   .payload = course->payload,

@@ -2,7 +2,7 @@
 // Each part of a pattern becomes a rule of its event type. The actions are compiled once for every
 // part that can come last, and, when the last part has to stay away, for the timer that finds this
 // out. What was captured of a part is read as <part>.<name>.
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 #include "brain/playbook/keys.h"
 
 #define FROM_CAPTURED 15u // beside the places that situations number
@@ -220,13 +220,10 @@ load_end(const br_loading *l, const rt_node *root, br_rule *rule, const rt_event
     br_captured_names captured = {br__load_env(l, &env, BR_REASONS_ERROR), &l->playbook->pattern};
     br_expr_env names = br__captured_env(&captured);
     const rt_node *pattern = br_key_map(root, "pattern");
-    const rt_node *steps = br_key_list(root, "do");
     const rt_node *throttle = br_key_map(root, "throttle");
     rule->where = br__load_expr(l, br_key_node(pattern, "where"), &names, RT_KIND_BOOL);
     rule->throttle_key = br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
-    if (steps != NULL) {
-        br__load_steps(l, &rule->steps, steps, &names);
-    }
+    br__load_choice(l, root, rule, &names);
     br__load_rule_limits(l, root, rule, &names);
 }
 

@@ -27,6 +27,9 @@
 #define BR_COUNT_MAX 256    // `at_least` of a count
 #define BR_WINDOWS_MAX 1000000 // `max_keys` of a pattern
 #define BR_BUDGETS_MAX 8   // of a playbook
+#define BR_BRANCHES_MAX 16 // of first_match
+#define BR_ARMS_OF_EXPERIMENT_MAX 8
+#define BR_PARAMS_MAX 8    // of an arm
 #define BR_ROLES_MAX 8     // that may approve
 #define BR_QUORUM_MAX 8    // who have to agree
 

@@ -280,6 +280,11 @@ put_block(writer *w, const br_block *block)
         put_string(w, block->either[i]);
     }
     put(w, block->either != NULL ? "]}]" : "");
+    for (size_t i = 0; block->any != NULL && block->any[i] != NULL; i++) {
+        put(w, i > 0 ? "]},{\"required\":[" : ",\"anyOf\":[{\"required\":[");
+        put_string(w, block->any[i]);
+    }
+    put(w, block->any != NULL ? "]}]" : "");
     if (w->pack != NULL && has_key_of(block, BR_KEY_ACTION) && has_key_of(block, BR_KEY_FREE)) {
         put(w, ",\"allOf\":[");
         for (size_t i = 0; i < br_pack_action_count(w->pack); i++) {

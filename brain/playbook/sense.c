@@ -7,7 +7,7 @@
 // Loops: an edge leads from a playbook whose action emits an event type to every playbook that
 // hears it. A playbook from which a path leads back to itself can set itself off without end; at
 // run time the causal depth stops it (RT_EVENT_DEPTH_MAX).
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 #include "runtime/base/alloc.h"
 
 #define TEXT_BYTES 300
@@ -36,19 +36,34 @@ report_claim(const br_playbooks *set, const br_rule *rule, const br_step *step,
                 RT_STR_ARG(step->action->group));
 }
 
-// Whether a step of the rule claims what one of the other does; it is reported once.
+// Whether a step claims what one of the other rule does; it is reported once.
 static bool
-share_claim(const br_playbooks *set, const br_rule *rule, const br_rule *other, rt_diag *diag)
+is_claimed(const br_playbooks *set, const br_rule *rule, const br_step *step, const br_rule *other,
+           rt_diag *diag)
 {
-    for (uint32_t i = 0; i < rule->steps.count; i++) {
-        const br_step *step = &rule->steps.steps[i];
-        for (uint32_t k = 0; k < other->steps.count; k++) {
-            const br_step *its = &other->steps.steps[k];
+    const br_steps *list;
+    for (uint32_t i = 0; (list = br__rule_steps(other, i)) != NULL; i++) {
+        for (uint32_t k = 0; k < list->count; k++) {
+            const br_step *its = &list->steps[k];
             if (step->action->group.len > 0 &&
                 rt_str_equal(step->action->group, its->action->group) &&
                 rt_str_equal(step->target_text, its->target_text) && step->value == its->value &&
                 step->cost_cop == its->cost_cop) {
                 report_claim(set, rule, step, other, its, diag);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+share_claim(const br_playbooks *set, const br_rule *rule, const br_rule *other, rt_diag *diag)
+{
+    const br_steps *list;
+    for (uint32_t i = 0; (list = br__rule_steps(rule, i)) != NULL; i++) {
+        for (uint32_t k = 0; k < list->count; k++) {
+            if (is_claimed(set, rule, &list->steps[k], other, diag)) {
                 return true;
             }
         }
@@ -106,13 +121,13 @@ emitted_by(const br_playbooks *set, const br_step *step)
 }
 
 static void
-add_emissions(search *s, const br_rule *rule)
+add_emissions(search *s, const br_rule *rule, const br_steps *steps)
 {
     size_t playbook = (size_t)(rule->playbook - s->set->playbooks);
-    for (uint32_t i = 0; i < rule->steps.count; i++) {
-        const rt_event_type *type = emitted_by(s->set, &rule->steps.steps[i]);
+    for (uint32_t i = 0; i < steps->count; i++) {
+        const rt_event_type *type = emitted_by(s->set, &steps->steps[i]);
         if (type != NULL && rule->playbook->info.mode == BR_MODE_LIVE) {
-            s->emissions[s->emission_count] = (emission){&rule->steps.steps[i], type,
+            s->emissions[s->emission_count] = (emission){&steps->steps[i], type,
                                                          s->first[playbook]};
             s->first[playbook] = ++s->emission_count;
         }
@@ -187,16 +202,23 @@ static void
 gather_emissions(search *s)
 {
     uint16_t types = rt_catalog_count(br_pack_catalog(s->set->pack));
+    const br_steps *list;
     size_t steps = 0;
     for (uint16_t t = 0; t < types; t++) {
         for (uint32_t i = 0; i < s->set->by_type[t].count; i++) {
-            steps += s->set->by_type[t].rules[i]->steps.count;
+            for (uint32_t k = 0;
+                 (list = br__rule_steps(s->set->by_type[t].rules[i], k)) != NULL; k++) {
+                steps += list->count;
+            }
         }
     }
     s->emissions = rt_new_array(emission, steps + 1);
     for (uint16_t t = 0; t < types; t++) {
         for (uint32_t i = 0; i < s->set->by_type[t].count; i++) {
-            add_emissions(s, s->set->by_type[t].rules[i]);
+            const br_rule *rule = s->set->by_type[t].rules[i];
+            for (uint32_t k = 0; (list = br__rule_steps(rule, k)) != NULL; k++) {
+                add_emissions(s, rule, list);
+            }
         }
     }
 }

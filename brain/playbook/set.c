@@ -1,4 +1,4 @@
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 #include "brain/playbook/keys.h"
 #include "brain/playbook/remediation.h"
 #include "runtime/base/alloc.h"
@@ -18,8 +18,8 @@ free_undo(const br_step *undo)
     }
 }
 
-static void
-free_steps(br_steps *steps)
+void
+br__steps_free(br_steps *steps)
 {
     for (uint32_t i = 0; i < steps->count; i++) {
         br_step *step = &steps->steps[i];
@@ -46,7 +46,8 @@ br__rule_free(br_rule *rule)
     for (size_t i = 0; i < RT_COUNT(rule->captures); i++) {
         br_expr_free(rule->captures[i]);
     }
-    free_steps(&rule->steps);
+    br__steps_free(&rule->steps);
+    br__choice_free(rule->choice);
 }
 
 static void
@@ -68,7 +69,7 @@ br_playbooks_free(br_playbooks *set)
     free_rules(set);
     for (size_t i = 0; i < set->count; i++) {
         br_expr_free(set->playbooks[i].expect);
-        free_steps(&set->playbooks[i].escalate);
+        br__steps_free(&set->playbooks[i].escalate);
         if (set->playbooks[i].pattern.late != NULL) {
             br__rule_free(set->playbooks[i].pattern.late);
         }

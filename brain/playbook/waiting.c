@@ -271,8 +271,11 @@ resume(br_course *course, const br_playbook *playbook, const msg_waiting *waitin
         return;
     }
     uint32_t before = course->said->proposals.count;
-    if (!br__course_ask(course, playbook, &r.rule->steps, r.load, r.user, &why)) {
-        say(&r, "error", why);
+    br_chosen chosen;
+    const char *verdict;
+    if (!br__course_act(course, r.rule, r.load, r.user, &chosen, &verdict, &why)) {
+        say(&r, verdict, why);
+        r.consulted->throttle_key = RT_STR("");
         return;
     }
     if (granted) {
@@ -282,12 +285,13 @@ resume(br_course *course, const br_playbook *playbook, const msg_waiting *waitin
         granted = rt_str_equal(digest, waiting->digest);
         how = granted ? how : RT_STR("it is not what was agreed to any more");
     }
-    say(&r, "fired", how);
+    say(&r, "fired", br__course_how(course, how, &chosen));
     br__course_fired(course, playbook);
     (void)br__firing_add(course, &(br_firing){.playbook = playbook,
                                               .rule = r.rule,
-                                              .load = r.load,
-                                              .user = r.user,
+                                              .steps = chosen.steps,
+                                              .load = chosen.load,
+                                              .user = chosen.user,
                                               .event_seq = waiting->event_seq,
                                               .event_at_ms = waiting->event_at_ms,
                                               .payload = waiting->payload,
@@ -352,9 +356,9 @@ br__approval_timer(br_course *course, rt_str id, rt_str key)
     emit_expired(course, playbook, key);
     const br_situation *situation = br__course_situation(course);
     rt_str why = RT_STR("");
+    br_chosen all = {&playbook->escalate, br_situation_load, situation, {NULL, 0}, {NULL, 0}};
     if (playbook->approve.escalate && situation != NULL &&
-        !br__course_ask(course, playbook, &playbook->escalate, br_situation_load, situation,
-                        &why)) {
+        !br__course_ask(course, playbook, &all, &why)) {
         consulted->detail = why;
     }
 }
