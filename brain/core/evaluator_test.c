@@ -344,8 +344,11 @@ trace_all(const br_playbooks *set, const br_situation *situation, rt_arena *aren
         CHECK_OK(br_playbooks_trace(set, id, situation, arena, trace));
         check_parts(trace);
         if (trace->verdict.len > 0) {
+            // what became of one that fired is known at its decision
+            bool fired = rt_str_is(trace->verdict, "fired");
             rt_text_printf(&ret->said, "%.*s %.*s %.*s\n", RT_STR_ARG(id),
-                           RT_STR_ARG(trace->verdict), RT_STR_ARG(trace->detail));
+                           RT_STR_ARG(trace->verdict),
+                           RT_STR_ARG(fired ? RT_STR("") : trace->detail));
         }
     }
     rt_free(trace);

@@ -4,7 +4,7 @@
 // again and again stands there as often.
 #include "brain/playbook/trace.h"
 
-#include "brain/playbook/internal.h"
+#include "brain/playbook/decide_internal.h"
 
 // A part as it was reported.
 typedef struct seen {
@@ -22,6 +22,8 @@ typedef struct seen {
 typedef struct tracing {
     const br_playbook *playbook;
     const br_situation *situation;
+    br_expr_load load; // what expressions read
+    const void *user;
     rt_arena *arena;
     br_trace *out;
     seen *seen; // of one expression
@@ -150,7 +152,7 @@ trace_expr(tracing *t, const char *block, rt_str name, const br_expr *expr)
     }
     t->seen_count = 0;
     t->open_count = 0;
-    br_expr_trace(expr, br_situation_load, t->situation, t->arena, on_part, t, &result);
+    br_expr_trace(expr, t->load, t->user, t->arena, on_part, t, &result);
     result.value = keep_value(t, result.value);
     br_trace_part *parts = rt_arena_array(t->arena, br_trace_part,
                                           t->seen_count + br_expr_conjunct_count(expr));
@@ -183,6 +185,25 @@ trace_part_of_pattern(tracing *t, const br_rule *rule)
     }
 }
 
+// The branches up to the one that is taken.
+static void
+trace_choice(tracing *t, const br_rule *rule)
+{
+    const br_choice *choice = rule->choice;
+    br_chosen chosen;
+    const char *verdict;
+    (void)trace_expr(t, "experiment.key", RT_STR(""), choice->side_key);
+    (void)br__choose(rule, br_situation_load, t->situation, t->arena, &chosen, &verdict);
+    t->load = chosen.load; // params are those of the arm
+    t->user = chosen.user;
+    bool taken = false;
+    for (uint32_t i = 0; i < choice->way_count && choice->ways[i].when != NULL && !taken; i++) {
+        taken = trace_expr(t, "decide.when", choice->ways[i].name, choice->ways[i].when);
+    }
+    t->load = br_situation_load;
+    t->user = t->situation;
+}
+
 static void
 trace_rule(tracing *t, const br_rule *rule)
 {
@@ -196,6 +217,9 @@ trace_rule(tracing *t, const br_rule *rule)
         (void)trace_expr(t, "budget.per", none, rule->budget_per[i]);
     }
     (void)trace_expr(t, "approve.when", none, rule->approve_when);
+    if (rule->choice != NULL) {
+        trace_choice(t, rule);
+    }
 }
 
 static bool
@@ -256,6 +280,8 @@ br_playbooks_trace(const br_playbooks *set, rt_str id, const br_situation *situa
 {
     tracing t = {.playbook = br__playbook_find(set, id),
                  .situation = situation,
+                 .load = br_situation_load,
+                 .user = situation,
                  .arena = arena,
                  .out = ret,
                  .seen = rt_arena_array(arena, seen, BR_EXPR_TRACE_MAX),

@@ -235,6 +235,39 @@ test_trace_of_a_pattern_shows_the_parts_that_the_event_could_be(void **state)
 }
 
 static void
+test_trace_of_a_choice_shows_the_branches_up_to_the_one_taken(void **state)
+{
+    static const char act[] = "do: [{action: open_case, target: \"${event.subject}\", "
+                              "args: {kind: late}}]}\n";
+    fixture *f = *state;
+    char text[2048];
+
+    (void)snprintf(text, sizeof(text),
+                   HEAD "experiment:\n  key: event.subject\n  arms:\n"
+                        "    - {name: a, share: 100, params: {most: 0.9}}\n"
+                        "    - {name: b, share: 0, params: {most: 0.1}}\n"
+                        "decide:\n  first_match:\n"
+                        "    - {name: high, when: data.risk > params.most, %s"
+                        "    - {name: mean, when: data.risk > 0.5, %s"
+                        "    - {name: low, when: data.risk > 0.25, %s"
+                        "    - else: []\n",
+                   act, act, act);
+    use(f, text);
+    trace(f, "delay.detected", "order/1", "{\"risk\":0.75}");
+
+    CHECK_STR(rt_text_view(&f->out), "fired\n"
+                                     "experiment.key: order/1\n"
+                                     "  event.subject = order/1\n"
+                                     "decide.when high: false\n"
+                                     "  data.risk > params.most = false\n"
+                                     "    data.risk = 0.75\n"
+                                     "    params.most = 0.9\n"
+                                     "decide.when mean: true\n"
+                                     "  data.risk > 0.5 = true\n"
+                                     "    data.risk = 0.75\n");
+}
+
+static void
 test_trace_of_a_verification_shows_what_was_expected(void **state)
 {
     fixture *f = *state;
@@ -279,6 +312,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_trace_of_a_loop_shows_each_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(
             test_trace_of_a_pattern_shows_the_parts_that_the_event_could_be, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            test_trace_of_a_choice_shows_the_branches_up_to_the_one_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_trace_of_a_verification_shows_what_was_expected,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(
