@@ -42,11 +42,29 @@ suggest(void *user, rt_str path, rt_str *ret_names, size_t max)
     return names->inner.suggest(names->inner.user, path, ret_names, max);
 }
 
+static const br_hours *
+calendar(void *user, rt_str name)
+{
+    const br_params_names *names = user;
+    return names->inner.calendar != NULL ? names->inner.calendar(names->inner.user, name) : NULL;
+}
+
+static size_t
+calendars(void *user, rt_str *ret_names, size_t max)
+{
+    const br_params_names *names = user;
+    return names->inner.calendars != NULL
+               ? names->inner.calendars(names->inner.user, ret_names, max)
+               : 0;
+}
+
 br_expr_env
 br__params_env(br_params_names *names)
 {
     return (br_expr_env){.resolve = resolve,
                          .suggest = suggest,
+                         .calendar = calendar,
+                         .calendars = calendars,
                          .user = names,
                          .reasons = names->inner.reasons};
 }
