@@ -31,7 +31,8 @@ typedef struct br_host_entry {
 
 #define BR_ROLE_USERS_MAX 64
 
-// Who may approve what playbooks ask for.
+// Who may use the control door, and approve what playbooks ask for: `viewer` looks, `operator` may
+// everything, others answer what asks for them.
 typedef struct br_role {
     const char *name;
     uint32_t uids[BR_ROLE_USERS_MAX];
@@ -67,6 +68,7 @@ typedef struct br_brain_config {
     const char *pull_url;
     const char *publish_url;
     const char *control_path;
+    uint32_t control_gid; // group whose users reach the control door; 0 = the owner alone
     rt_net_limits limits;
     const br_host_entry *hosts;
     size_t host_count;

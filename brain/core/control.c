@@ -1,5 +1,5 @@
 // Design notes.
-// The door is for the operator: uid 0 or the uid that the daemon runs as. A call either is answered
+// The door is for the operator and whom brain.yaml names (control_access.c). A call either is answered
 // at once from what the loop has in memory, or reads the journal on a thread of its own
 // (control_job.c), or waits for a commit (control_write.c), or stays as a tail (control_follow.c).
 // No call keeps the loop busy for longer than a turn, whatever it asks for.
@@ -17,34 +17,35 @@
 static const struct {
     const char *name;
     void (*answer)(const br_ask *ask);
+    br_access needs;
 } commands[] = {
-    {"status", br__ask_status},
-    {"events.publish", br__ask_publish},
-    {"records.scan", br__ask_scan},
-    {"records.follow", br__ask_follow},
-    {"explain", br__ask_explain},
-    {"agents.list", br__ask_agents},
-    {"memory.show", br__ask_memory},
-    {"playbooks.list", br__ask_playbooks},
-    {"playbooks.check", br__ask_check},
-    {"playbooks.reload", br__ask_reload},
-    {"playbooks.schema", br__ask_schema},
-    {"playbooks.starter", br__ask_starter},
-    {"playbooks.promote", br__ask_mode},
-    {"approvals.list", br__ask_approvals},
-    {"approvals.decide", br__ask_approval_decide},
-    {"runs.list", br__ask_runs},
-    {"runs.acknowledge", br__ask_run_ack},
-    {"budgets.show", br__ask_budgets},
-    {"actions.list", br__ask_actions},
-    {"dlq.list", br__ask_dlq},
-    {"dlq.show", br__ask_dlq_show},
-    {"dlq.retry", br__ask_dlq_retry},
-    {"dlq.discard", br__ask_dlq_discard},
-    {"halt", br__ask_halt},
-    {"resume", br__ask_resume},
-    {"config.show", br__ask_config},
-    {"sync.hash", br__ask_hash},
+    {"status", br__ask_status, BR_ACCESS_VIEW},
+    {"events.publish", br__ask_publish, BR_ACCESS_OPERATE},
+    {"records.scan", br__ask_scan, BR_ACCESS_VIEW},
+    {"records.follow", br__ask_follow, BR_ACCESS_VIEW},
+    {"explain", br__ask_explain, BR_ACCESS_VIEW},
+    {"agents.list", br__ask_agents, BR_ACCESS_VIEW},
+    {"memory.show", br__ask_memory, BR_ACCESS_VIEW},
+    {"playbooks.list", br__ask_playbooks, BR_ACCESS_VIEW},
+    {"playbooks.check", br__ask_check, BR_ACCESS_OPERATE}, // it keeps the loop busy
+    {"playbooks.reload", br__ask_reload, BR_ACCESS_OPERATE},
+    {"playbooks.schema", br__ask_schema, BR_ACCESS_VIEW},
+    {"playbooks.starter", br__ask_starter, BR_ACCESS_VIEW},
+    {"playbooks.promote", br__ask_mode, BR_ACCESS_OPERATE},
+    {"approvals.list", br__ask_approvals, BR_ACCESS_VIEW},
+    {"approvals.decide", br__ask_approval_decide, BR_ACCESS_ANSWER},
+    {"runs.list", br__ask_runs, BR_ACCESS_VIEW},
+    {"runs.acknowledge", br__ask_run_ack, BR_ACCESS_OPERATE},
+    {"budgets.show", br__ask_budgets, BR_ACCESS_VIEW},
+    {"actions.list", br__ask_actions, BR_ACCESS_VIEW},
+    {"dlq.list", br__ask_dlq, BR_ACCESS_VIEW},
+    {"dlq.show", br__ask_dlq_show, BR_ACCESS_VIEW},
+    {"dlq.retry", br__ask_dlq_retry, BR_ACCESS_OPERATE},
+    {"dlq.discard", br__ask_dlq_discard, BR_ACCESS_OPERATE},
+    {"halt", br__ask_halt, BR_ACCESS_OPERATE},
+    {"resume", br__ask_resume, BR_ACCESS_OPERATE},
+    {"config.show", br__ask_config, BR_ACCESS_VIEW},
+    {"sync.hash", br__ask_hash, BR_ACCESS_VIEW},
 };
 
 void
@@ -203,7 +204,9 @@ dispatch(br_ask *ask, rt_bytes body)
     }
     for (size_t i = 0; i < RT_COUNT(commands); i++) {
         if (rt_str_is(name, commands[i].name)) {
-            commands[i].answer(ask);
+            if (br__access_allows(ask, commands[i].name, commands[i].needs)) {
+                commands[i].answer(ask);
+            }
             return;
         }
     }
@@ -216,11 +219,17 @@ static void
 on_call(void *user, rt_ctl_call *call, uint32_t uid, rt_bytes body)
 {
     br_control *control = user;
-    br_ask ask = {.brain = control->brain, .control = control, .call = call, .uid = uid};
+    const br_brain_config *config = &control->brain->config;
+    bool is_owner = uid == 0 || uid == (uint32_t)geteuid();
+    br_ask ask = {.brain = control->brain,
+                  .control = control,
+                  .call = call,
+                  .uid = uid,
+                  .is_owner = is_owner,
+                  .access = is_owner ? BR_ACCESS_OPERATE
+                                     : br__access_of(config->roles, config->role_count, uid)};
     control->brain->metrics.control_calls++;
-    if (uid != 0 && uid != (uint32_t)geteuid()) {
-        br__refuse(control, call, RT_EDENIED, "use sudo, or the user that braind runs as",
-                   "uid %u may not use the control door", uid);
+    if (!br__access_opens(&ask)) {
         return;
     }
     if (control->brain->failed != RT_OK) {
@@ -277,8 +286,12 @@ br__control_open(br_brain *brain)
     brain->control = control;
     rt_net_limits limits = brain->config.limits;
     limits.message_bytes_max = BR_CONTROL_MESSAGE_MAX; // tools ask for more than producers send
-    return rt_ctl_listen(brain->loop, brain->config.control_path, limits, on_call, control,
-                         &brain->ctl);
+    rt_err err = rt_ctl_listen(brain->loop, brain->config.control_path, limits, on_call, control,
+                               &brain->ctl);
+    if (err == RT_OK && brain->config.control_gid != 0) {
+        err = rt_ctl_admit(brain->ctl, brain->config.control_gid);
+    }
+    return err;
 }
 
 void

@@ -16,11 +16,21 @@
 #define BR_SCAN_ITEMS_MAX 1000
 #define BR_SCAN_BYTES_MAX (1024u * 1024)
 
+// What a user may do; each may what those before it may.
+typedef enum br_access {
+    BR_ACCESS_NONE,
+    BR_ACCESS_VIEW,
+    BR_ACCESS_ANSWER, // requests of playbooks that ask for a role of the user's
+    BR_ACCESS_OPERATE,
+} br_access;
+
 typedef struct br_ask {
     br_brain *brain;
     br_control *control;
     rt_ctl_call *call;
     uint32_t uid;
+    bool is_owner; // root, or the user that the daemon runs as
+    br_access access;
     rt_bytes args; // msgpack map, or empty
 } br_ask;
 
@@ -70,6 +80,16 @@ bool br__arg_tenant(const br_ask *ask, rt_tenant *ret_tenant, bool *ret_given);
 // br__item_frame writes a frame {items: [...]} of `count` encoded items into control->out.
 void br__item_frame(br_control *control, rt_bytes items, uint32_t count);
 
+// --- control_access.c: who may do what ---
+// br__access_of is what the roles of the configuration allow to a user.
+br_access br__access_of(const br_role *roles, size_t count, uint32_t uid);
+// br__access_role is the role in which the caller operates, for the record; NULL for the owner.
+const char *br__access_role(const br_ask *ask);
+// br__access_opens tells whether the caller may ask anything; br__access_allows whether this
+// command. False: refused.
+bool br__access_opens(const br_ask *ask);
+bool br__access_allows(const br_ask *ask, const char *command, br_access needs);
+
 // --- control_read.c: br__ask_* answer one command each, these what is known now ---
 void br__ask_agents(const br_ask *ask);
 void br__ask_playbooks(const br_ask *ask);
@@ -117,6 +137,8 @@ bool br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, rt_st
 void br__promise(const br_ask *ask, br_map *answer);
 // br__name_user names who asks: "uid:1000".
 void br__name_user(const br_ask *ask, char *buf, size_t cap);
+// br__map_by writes who asks, by br__name_user, and in which role.
+void br__map_by(br_map *map, const br_ask *ask, const char *by);
 // br__promises_keep answers calls whose record is durable now.
 void br__promises_keep(br_control *control);
 void br__promises_free(br_control *control);

@@ -159,7 +159,7 @@ role_of(const br_ask *ask, rt_str playbook, bool *ret_may)
     rt_str wanted[BR_ROLES_MAX];
     uint32_t quorum;
     uint32_t count = br_playbooks_approval(brain->state->playbooks, playbook, wanted, &quorum);
-    *ret_may = count == 0;
+    *ret_may = count == 0 && ask->access == BR_ACCESS_OPERATE;
     for (uint32_t i = 0; i < count; i++) {
         for (size_t r = 0; r < brain->config.role_count; r++) {
             const br_role *role = &brain->config.roles[r];
@@ -184,7 +184,7 @@ may_decide(const br_ask *ask, rt_str playbook, const msg_waiting *waiting, const
     if (!may) {
         br__refuse(ask->control, ask->call, RT_EDENIED,
                    "roles stand in brain.yaml; the playbook's approve.roles says which",
-                   "user %u has no role that may answer this", ask->uid);
+                   "uid %u has no role that may answer this", ask->uid);
         return false;
     }
     for (uint32_t i = 0; i < waiting->votes.count; i++) {
@@ -226,7 +226,7 @@ void
 br__ask_approval_decide(const br_ask *ask)
 {
     br_progress_row row;
-    msg_waiting waiting;
+    msg_waiting waiting = {0};
     const char *role;
     char by[32];
     rt_str playbook = br__arg_str(ask, "playbook");
@@ -382,7 +382,7 @@ br__ask_run_ack(const br_ask *ask)
     br_map map = br__map_begin(&data);
     br__map_str(&map, "playbook", row.playbook);
     br__map_str(&map, "key", row.key);
-    br__map_cstr(&map, "by", by);
+    br__map_by(&map, ask, by);
     if (reason.len > 0) {
         br__map_str(&map, "reason", reason);
     }
@@ -498,7 +498,7 @@ br__ask_mode(const br_ask *ask)
     br__map_str(&map, "playbook", id);
     br__map_str(&map, "mode", mode);
     br__map_f64(&map, "percent", (double)percent);
-    br__map_cstr(&map, "by", by);
+    br__map_by(&map, ask, by);
     if (reason.len > 0) {
         br__map_str(&map, "reason", reason);
     }

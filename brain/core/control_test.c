@@ -137,9 +137,84 @@ test_control_another_user_is_denied(void **state)
     CHECK_OK(rt_json_to_mp(RT_STR("{\"cmd\":\"halt\"}"), &f->request));
     ask_bytes(f, STRANGER, rt_mpw_view(&f->request));
 
-    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 may not "
-                    "use the control door\",\"hint\":\"use sudo, or the user that braind runs "
-                    "as\"}}");
+    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 has no role "
+                    "of brain.yaml and may not use the control door\",\"hint\":\"brain.yaml names "
+                    "who may, for example roles: [{name: viewer, users: [4711]}]; or use sudo\"}}");
+    CHECK_FALSE(br_gate_halted(f->brain->state->gate));
+}
+
+// Every command, by users of each role; the table says who gets past the door.
+static void
+test_control_roles_open_what_they_name(void **state)
+{
+    enum { VIEWER = 2001, OPERATOR = 2002, SUPERVISOR = 2003, BOTH = 2004 };
+    static const br_role roles[] = {{"viewer", {VIEWER, BOTH}, 2},
+                                    {"operator", {OPERATOR}, 1},
+                                    {"supervisor", {SUPERVISOR, BOTH}, 2}};
+    static const struct {
+        const char *command;
+        bool view;
+        bool answer;
+    } list[] = {
+        {"status", true, true},           {"agents.list", true, true},
+        {"playbooks.list", true, true},   {"approvals.list", true, true},
+        {"budgets.show", true, true},     {"actions.list", true, true},
+        {"runs.list", true, true},        {"dlq.list", true, true},
+        {"memory.show", true, true},      {"records.scan", true, true},
+        {"explain", true, true},          {"playbooks.schema", true, true},
+        {"playbooks.starter", true, true}, {"sync.hash", true, true},
+        {"dlq.show", true, true},         {"approvals.decide", false, true},
+        {"events.publish", false, false}, {"playbooks.check", false, false},
+        {"playbooks.reload", false, false}, {"playbooks.promote", false, false},
+        {"runs.acknowledge", false, false}, {"dlq.retry", false, false},
+        {"dlq.discard", false, false},    {"halt", false, false},
+        {"resume", false, false},
+    };
+    fixture *f = *state;
+
+    f->brain->config.roles = roles;
+    f->brain->config.role_count = RT_COUNT(roles);
+    for (size_t i = 0; i < RT_COUNT(list); i++) {
+        const struct {
+            uint32_t uid;
+            bool may;
+        } users[] = {{VIEWER, list[i].view},
+                     {OPERATOR, true},
+                     {SUPERVISOR, list[i].answer},
+                     {BOTH, list[i].answer},
+                     {STRANGER, false}};
+
+        for (size_t u = 0; u < RT_COUNT(users); u++) {
+            char json[64];
+            bool denied = false;
+
+            (void)snprintf(json, sizeof(json), "{\"cmd\":\"%s\"}", list[i].command);
+            rt_mpw_clear(&f->request);
+            CHECK_OK(rt_json_to_mp(rt_str_of(json), &f->request));
+            ask_bytes(f, users[u].uid, rt_mpw_view(&f->request));
+            denied = strstr(f->answer.ptr, "RT_EDENIED") != NULL;
+            if (denied == users[u].may) {
+                fail_msg("uid %u, %s: %s", users[u].uid, list[i].command, f->answer.ptr);
+            }
+        }
+    }
+}
+
+static void
+test_control_role_that_is_missing_is_named(void **state)
+{
+    static const br_role roles[] = {{"viewer", {STRANGER}, 1}};
+    fixture *f = *state;
+
+    f->brain->config.roles = roles;
+    f->brain->config.role_count = 1;
+    rt_mpw_clear(&f->request);
+    CHECK_OK(rt_json_to_mp(RT_STR("{\"cmd\":\"halt\"}"), &f->request));
+    ask_bytes(f, STRANGER, rt_mpw_view(&f->request));
+
+    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 may look, "
+                    "but halt needs the role operator\",\"hint\":\"in brain.yaml: roles: [{name: "
+                    "operator, users: [4711]}]; or use sudo\"}}");
     CHECK_FALSE(br_gate_halted(f->brain->state->gate));
 }
 
@@ -225,6 +300,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_control_another_user_is_denied),
+        TEST(test_control_roles_open_what_they_name),
+        TEST(test_control_role_that_is_missing_is_named),
         TEST(test_control_what_is_no_request_is_told_so),
         TEST(test_control_unknown_tenant_is_named_with_a_near_one),
         TEST(test_control_answer_over_the_bound_is_refused_instead),

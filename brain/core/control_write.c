@@ -78,6 +78,15 @@ br__name_user(const br_ask *ask, char *buf, size_t cap)
     snprintf(buf, cap, "uid:%u", ask->uid);
 }
 
+void
+br__map_by(br_map *map, const br_ask *ask, const char *by)
+{
+    br__map_cstr(map, "by", by);
+    if (br__access_role(ask) != NULL) {
+        br__map_cstr(map, "role", br__access_role(ask));
+    }
+}
+
 bool
 br__take_asked(const br_ask *ask, const char *type, rt_tenant tenant, rt_str subject,
                const rt_mpw *data)
@@ -125,7 +134,7 @@ take_switch(const br_ask *ask, const char *type)
     br__name_user(ask, by, sizeof(by));
     rt_mpw_init(&data, 1024);
     br_map map = br__map_begin(&data);
-    br__map_cstr(&map, "by", by);
+    br__map_by(&map, ask, by);
     if (reason.len > 0) {
         br__map_str(&map, "reason", reason);
     }

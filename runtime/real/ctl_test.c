@@ -348,6 +348,55 @@ test_live_server_is_busy_and_a_stale_file_is_replaced(void **state)
     assert_int_equal(access(stale, F_OK), -1);
 }
 
+static unsigned
+mode_of(const char *path, unsigned *ret_gid)
+{
+    struct stat st = {0};
+
+    assert_int_equal(stat(path, &st), 0);
+    *ret_gid = st.st_gid;
+    return st.st_mode & 07777;
+}
+
+// Only root may give a file to any group; others have one of their own.
+static void
+test_group_that_is_admitted_and_nobody_else(void **state)
+{
+    server *s = *state;
+    rt_loop *loop = rt_loop_new();
+    rt_ctl *ctl = NULL;
+    char dir[PATH_LEN];
+    char path[PATH_LEN];
+    unsigned gid = getuid() == 0 ? 4712 : getgid();
+    unsigned got = 0;
+
+    (void)snprintf(dir, sizeof(dir), "%.60s/door", s->dir);
+    (void)snprintf(path, sizeof(path), "%.70s/ctl.sock", dir);
+    CHECK_OK(rt_ctl_listen(loop, path, limits, on_call, s, &ctl));
+    CHECK_INT(mode_of(path, &got), 0600);
+    CHECK_INT(mode_of(dir, &got), 0700);
+
+    CHECK_OK(rt_ctl_admit(ctl, gid));
+    CHECK_INT(mode_of(path, &got), 0660);
+    CHECK_U64(got, gid);
+    CHECK_INT(mode_of(dir, &got), 0710);
+    CHECK_U64(got, gid);
+    rt_ctl_close(ctl);
+
+    // the directory is there now: it is not changed any more
+    CHECK_OK(rt_ctl_listen(loop, path, limits, on_call, s, &ctl));
+    CHECK_OK(rt_ctl_admit(ctl, gid));
+    rt_ctl_close(ctl);
+    assert_int_equal(chmod(dir, 0700), 0);
+    CHECK_OK(rt_ctl_listen(loop, path, limits, on_call, s, &ctl));
+    CHECK_ERR(rt_ctl_admit(ctl, gid), RT_EIO);
+    CHECK_INT(mode_of(dir, &got), 0700);
+    CHECK_INT(mode_of(path, &got), 0600);
+    rt_ctl_close(ctl);
+    rt_loop_free(loop);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void
 test_path_that_is_no_socket_is_left_alone(void **state)
 {
@@ -417,6 +466,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_client_that_does_not_read_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_live_server_is_busy_and_a_stale_file_is_replaced,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_group_that_is_admitted_and_nobody_else, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_path_that_is_no_socket_is_left_alone, setup,
                                         teardown),
         cmocka_unit_test(test_dial_without_a_server_is_unreachable),

@@ -63,6 +63,8 @@ struct rt_ctl {
     rt_net_limits limits;
     rt_on_ctl on_call;
     void *user;
+    char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    bool made_directory;
     ctl_conn *conns;
     uint32_t conn_count;
     rt_net_stats stats; // without connections
@@ -374,26 +376,36 @@ clear_path(const char *path)
     return err;
 }
 
-static rt_err
-make_directory(const char *path)
+// The directory of a path; empty for the working directory and the root.
+static void
+directory_of(const char *path, char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)])
 {
-    char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path);
 
-    if (len == 0) {
-        return RT_OK; // the working directory, or the root
-    }
     memcpy(dir, path, len);
     dir[len] = '\0';
-    if (mkdir(dir, S_IRWXU) != 0 && errno != EEXIST) {
+}
+
+static rt_err
+make_directory(const char *path, bool *ret_made)
+{
+    char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+
+    *ret_made = false;
+    directory_of(path, dir);
+    if (dir[0] == '\0') {
+        return RT_OK;
+    }
+    *ret_made = mkdir(dir, S_IRWXU) == 0;
+    if (!*ret_made && errno != EEXIST) {
         return rt_fail(RT_EIO, "%s: %s", dir, strerror(errno));
     }
     return RT_OK;
 }
 
 static rt_err
-prepare_path(const char *path)
+prepare_path(const char *path, bool *ret_made)
 {
     rt_err err = RT_OK;
 
@@ -401,7 +413,7 @@ prepare_path(const char *path)
         return rt_fail(RT_EINVAL, "a socket path has 1 to %zu bytes: %s",
                        sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1, path);
     }
-    err = make_directory(path);
+    err = make_directory(path, ret_made);
     return err == RT_OK ? clear_path(path) : err;
 }
 
@@ -448,7 +460,8 @@ rt_err
 rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl on_call, void *user,
               rt_ctl **ret_ctl)
 {
-    rt_err err = prepare_path(path);
+    bool made_directory = false;
+    rt_err err = prepare_path(path, &made_directory);
     rt_ctl *ctl = NULL;
     int rc = 0;
 
@@ -462,6 +475,8 @@ rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl o
     ctl->limits = limits;
     ctl->on_call = on_call;
     ctl->user = user;
+    ctl->made_directory = made_directory;
+    memcpy(ctl->path, path, strlen(path) + 1);
     rc = uv_pipe_init(rt__loop_uv(loop), &ctl->listener, 0);
     RT__SURE(rc, UV_ENOMEM, "libuv");
     ctl->listener.data = ctl;
@@ -473,6 +488,47 @@ rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl o
     rt__loop_own(loop, &ctl->owned, ctl_fini, ctl);
     *ret_ctl = ctl;
     return RT_OK;
+}
+
+// A directory that was there before is somebody's own: it is looked at and not changed.
+static rt_err
+admit_to_directory(const rt_ctl *ctl, uint32_t gid)
+{
+    char dir[sizeof(ctl->path)];
+    struct stat st = {0};
+    bool passes = false;
+
+    directory_of(ctl->path, dir);
+    if (dir[0] == '\0') {
+        return RT_OK;
+    }
+    if (ctl->made_directory) {
+        return chown(dir, (uid_t)-1, gid) == 0 && chmod(dir, S_IRWXU | S_IXGRP) == 0
+                   ? RT_OK
+                   : rt_fail(RT_EIO, "%s: group %u: %s", dir, gid, strerror(errno));
+    }
+    if (stat(dir, &st) != 0) {
+        return rt_fail(RT_EIO, "%s: %s", dir, strerror(errno));
+    }
+    passes = st.st_gid == gid ? (st.st_mode & S_IXGRP) != 0 : (st.st_mode & S_IXOTH) != 0;
+    return passes ? RT_OK
+                  : rt_fail(RT_EIO, "%s: group %u cannot pass: chgrp %u and chmod g+x it", dir, gid,
+                            gid);
+}
+
+rt_err
+rt_ctl_admit(rt_ctl *ctl, uint32_t gid)
+{
+    rt_err err = RT_OK;
+
+    RT_CHECK(ctl, CTL_MAGIC);
+    err = admit_to_directory(ctl, gid);
+    // The group comes first: between the two calls nobody else may come in.
+    if (err == RT_OK && (chown(ctl->path, (uid_t)-1, gid) != 0 ||
+                         chmod(ctl->path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) != 0)) {
+        err = rt_fail(RT_EIO, "%s: group %u: %s", ctl->path, gid, strerror(errno));
+    }
+    return err;
 }
 
 rt_net_stats

@@ -130,6 +130,10 @@ typedef void (*rt_on_ctl)(void *user, rt_ctl_call *call, uint32_t uid, rt_bytes 
 //   errors    RT_EBUSY another live daemon listens there · RT_EIO
 rt_err rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl on_call,
                      void *user, rt_ctl **ret_ctl) RT_MUST_USE;
+// rt_ctl_admit lets users of a group reach the socket (0660), and pass its directory when
+// rt_ctl_listen made that (0710). Who they are is still told by each call.
+//   errors    RT_EIO the group cannot be set, for example by one who is not in it
+rt_err rt_ctl_admit(rt_ctl *ctl, uint32_t gid) RT_MUST_USE;
 // rt_ctl_answer sends one frame; `last` ends the call. Several frames may answer one call.
 void rt_ctl_answer(rt_ctl_call *call, rt_bytes body, bool last);
 // rt_ctl_alive tells whether the peer is still there; a stream of answers ends early when not.

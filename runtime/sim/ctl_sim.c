@@ -191,6 +191,14 @@ rt_ctl_listen(rt_loop *loop, const char *path, rt_net_limits limits, rt_on_ctl o
     return RT_OK;
 }
 
+rt_err
+rt_ctl_admit(rt_ctl *ctl, uint32_t gid)
+{
+    RT_CHECK(ctl, CTL_MAGIC);
+    RT_ASSERT(gid != 0);
+    return RT_OK; // there are no files here
+}
+
 static void
 close_server(rt_ctl *ctl)
 {

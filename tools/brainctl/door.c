@@ -41,7 +41,7 @@ connect_door(ctl_run *run, int64_t timeout_ms)
                           "no brain answers at %s", path);
     }
     if (err == RT_EDENIED) {
-        return ctl_refuse(run, err, "use sudo, or the user that braind runs as",
+        return ctl_refuse(run, err, "use sudo, or be one of the group of doors.control_group",
                           "the control socket %s is not yours", path);
     }
     return err == RT_OK ? CTL_OK : ctl_fail(run, err, NULL);

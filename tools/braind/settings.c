@@ -4,6 +4,9 @@
 // stand in YAML: a webhook names a file or an environment variable that holds its key.
 #include "tools/braind/settings.h"
 
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -258,6 +261,61 @@ load_webhook(settings *s, const rt_node *node)
     webhook->attempts = (uint32_t)rt_node_i64(node, "attempts", 4, 1, 20, s->diag);
 }
 
+// A user by its name or number. An account that is not there lets nobody in, and is no reason not
+// to start: it may have been removed since.
+static void
+load_role_user(settings *s, br_role *role, const rt_node *user)
+{
+    int64_t uid = -1;
+    const struct passwd *entry = NULL;
+    if (user->kind != RT_NODE_SCALAR || user->text.len == 0 ||
+        role->uid_count == BR_ROLE_USERS_MAX) {
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1047", user->mark,
+                    "a name, or the number that `id -u` prints", "not a user, or more than %d",
+                    BR_ROLE_USERS_MAX);
+        return;
+    }
+    if (rt_parse_i64(user->text, &uid) != RT_OK) {
+        entry = getpwnam(rt_arena_str(s->arena, user->text).ptr);
+        uid = entry != NULL ? (int64_t)entry->pw_uid : -1;
+        if (entry == NULL) {
+            rt_diag_add(s->diag, RT_SEVERITY_WARNING, "B1048", user->mark,
+                        "`getent passwd` lists them", "this machine has no user '%.*s'",
+                        RT_STR_ARG(user->text));
+            return;
+        }
+    }
+    if (uid < 0 || uid >= UINT32_MAX) { // the last one stands for none
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1047", user->mark,
+                    "the number that `id -u` prints", "%" PRId64 " is no user id", uid);
+        return;
+    }
+    role->uids[role->uid_count++] = (uint32_t)uid;
+}
+
+static void
+load_control_group(settings *s)
+{
+    const char *name = rt_config_str(s->config, "doors.control_group");
+    const struct group *entry = NULL;
+    int64_t gid = 0;
+    if (name[0] == '\0') {
+        return;
+    }
+    if (rt_parse_i64(rt_str_of(name), &gid) != RT_OK) {
+        entry = getgrnam(name);
+        gid = entry != NULL ? (int64_t)entry->gr_gid : -1;
+    }
+    if (gid <= 0 || gid >= UINT32_MAX) {
+        rt_diag_source(s->diag, rt_config_origin(s->config, "doors.control_group"), RT_STR(""));
+        rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1049", (rt_mark){0},
+                    "a name of `getent group`, or a number; not root's",
+                    "doors.control_group: '%s' is no group of this machine", name);
+        return;
+    }
+    s->control_gid = (uint32_t)gid;
+}
+
 static void
 load_role(settings *s, const rt_node *node)
 {
@@ -276,15 +334,7 @@ load_role(settings *s, const rt_node *node)
     br_role *role = &s->roles[s->role_count++];
     role->name = rt_arena_str(s->arena, name).ptr;
     for (const rt_node *user = users->child; user != NULL; user = user->next) {
-        int64_t uid = -1;
-        if (rt_parse_i64(user->text, &uid) != RT_OK || uid < 0 || uid > UINT32_MAX ||
-            role->uid_count == BR_ROLE_USERS_MAX) {
-            rt_diag_add(s->diag, RT_SEVERITY_ERROR, "B1047", user->mark,
-                        "the number that `id -u` prints", "not a user id, or more than %d",
-                        BR_ROLE_USERS_MAX);
-            return;
-        }
-        role->uids[role->uid_count++] = (uint32_t)uid;
+        load_role_user(s, role, user);
     }
 }
 
@@ -468,6 +518,7 @@ settings_load(const settings_flags *flags, settings *ret)
     each_child(ret, "hosts", load_host);
     each_child(ret, "webhooks", load_webhook);
     each_child(ret, "roles", load_role);
+    load_control_group(ret);
     check_texts(ret);
     if (ret->tenant_count == 0) {
         ret->tenants[ret->tenant_count++] = (br_tenant_config){1, "demo", 0};
@@ -606,6 +657,7 @@ settings_brain(settings *s, br_host_entry *hosts)
         .pull_url = url_or_null(s, "doors.pull"),
         .publish_url = url_or_null(s, "doors.publish"),
         .control_path = s->control_path,
+        .control_gid = s->control_gid,
         .limits = {.message_bytes_max = (size_t)rt_config_i64(c, "limits.message_bytes"),
                    .connections_max = (uint32_t)rt_config_i64(c, "limits.connections"),
                    .inflight_max = (uint32_t)rt_config_i64(c, "limits.inflight")},

@@ -37,6 +37,7 @@ typedef struct settings {
     size_t webhook_count;
     const char *data_dir;
     const char *control_path;
+    uint32_t control_gid; // 0: none
     const char *halt_file;
     const char *playbook_dir;
 } settings;
