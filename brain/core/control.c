@@ -1,6 +1,6 @@
 // Design notes.
-// The door is for the operator and whom brain.yaml names (control_access.c). A call either is answered
-// at once from what the loop has in memory, or reads the journal on a thread of its own
+// The door is for the operator and whom brain.yaml names (control_access.c). A call either is
+// answered at once from what the loop has in memory, or reads the journal on a thread of its own
 // (control_job.c), or waits for a commit (control_write.c), or stays as a tail (control_follow.c).
 // No call keeps the loop busy for longer than a turn, whatever it asks for.
 #include "brain/core/control.h"

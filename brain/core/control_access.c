@@ -52,8 +52,8 @@ br__access_opens(const br_ask *ask)
         return true;
     }
     snprintf(hint, sizeof(hint),
-             "brain.yaml names who may, for example roles: [{name: " VIEWER ", users: [%u]}]; or use "
-             "sudo",
+             "brain.yaml names who may, for example roles: [{name: " VIEWER ", users: [%u]}]; or "
+             "use sudo",
              ask->uid);
     br__refuse(ask->control, ask->call, RT_EDENIED, hint,
                "uid %u has no role of brain.yaml and may not use the control door", ask->uid);

@@ -137,9 +137,10 @@ test_control_another_user_is_denied(void **state)
     CHECK_OK(rt_json_to_mp(RT_STR("{\"cmd\":\"halt\"}"), &f->request));
     ask_bytes(f, STRANGER, rt_mpw_view(&f->request));
 
-    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 has no role "
-                    "of brain.yaml and may not use the control door\",\"hint\":\"brain.yaml names "
-                    "who may, for example roles: [{name: viewer, users: [4711]}]; or use sudo\"}}");
+    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 has "
+                    "no role of brain.yaml and may not use the control door\",\"hint\":\""
+                    "brain.yaml names who may, for example roles: [{name: viewer, users: "
+                    "[4711]}]; or use sudo\"}}");
     CHECK_FALSE(br_gate_halted(f->brain->state->gate));
 }
 
@@ -212,9 +213,9 @@ test_control_role_that_is_missing_is_named(void **state)
     CHECK_OK(rt_json_to_mp(RT_STR("{\"cmd\":\"halt\"}"), &f->request));
     ask_bytes(f, STRANGER, rt_mpw_view(&f->request));
 
-    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 may look, "
-                    "but halt needs the role operator\",\"hint\":\"in brain.yaml: roles: [{name: "
-                    "operator, users: [4711]}]; or use sudo\"}}");
+    check_answer(f, "{\"ok\":false,\"error\":{\"code\":\"RT_EDENIED\",\"text\":\"uid 4711 may "
+                    "look, but halt needs the role operator\",\"hint\":\"in brain.yaml: roles: "
+                    "[{name: operator, users: [4711]}]; or use sudo\"}}");
     CHECK_FALSE(br_gate_halted(f->brain->state->gate));
 }
 
