@@ -478,8 +478,7 @@ br__ask_mode(const br_ask *ask)
     uint64_t percent = br__arg_u64(ask, "percent", 100);
     br_playbook_info info;
     char by[32];
-    double was_percent;
-    bool was_set;
+    msg_mode was_set;
     if (!check_mode(ask, id, mode, &info)) {
         return;
     }
@@ -489,8 +488,7 @@ br__ask_mode(const br_ask *ask)
         return;
     }
     br_playbook_mode was =
-        br_course_mode(state->playbooks, state->progress, id, ask->control->arena, &was_percent,
-                       &was_set);
+        br_course_mode(state->playbooks, state->progress, id, ask->control->arena, &was_set);
     br__name_user(ask, by, sizeof(by));
     rt_mpw data;
     rt_mpw_init(&data, 4096);
@@ -513,7 +511,7 @@ br__ask_mode(const br_ask *ask)
         br__map_u64(&answer, "percent", percent);
         br__map_cstr(&answer, "was", names[was]);
         if (was == BR_MODE_CANARY) {
-            br__map_f64(&answer, "was_percent", was_percent);
+            br__map_f64(&answer, "was_percent", was_set.percent);
         }
         br__map_cstr(&answer, "file_mode", names[info.mode]);
         br__map_u64(&answer, "seq", rt_journal_next_seq(ask->brain->journal) - 1);

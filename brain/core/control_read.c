@@ -1,5 +1,6 @@
 // What the loop has in memory: agents, playbooks, actions in flight, dead letters, configuration.
 #include "brain/core/control.h"
+#include "brain/playbook/guard.h"
 
 #define LIST_MAX 1000
 
@@ -93,6 +94,41 @@ mode_name(br_playbook_mode mode)
     return "";
 }
 
+static void
+write_setter(const msg_mode *set, rt_mpw *w)
+{
+    br_map map = br__map_begin(w);
+    br__map_str(&map, "by", set->by);
+    br__map_str(&map, "reason", set->reason);
+    br__map_u64(&map, "seq", set->seq);
+    br__map_i64(&map, "at_ms", set->at_ms);
+    br__map_end(&map);
+}
+
+// What was counted of a canary that has guardrails.
+static void
+write_guardrails(const br_ask *ask, rt_str id, br_map *map)
+{
+    const br_state *state = ask->brain->state;
+    br_guard_count counts[BR_GUARDS];
+    if (!br_guard_counts(state->playbooks, state->progress, id, ask->control->arena, counts)) {
+        return;
+    }
+    br_map of = br__map_begin(br__map_key(map, "guardrails"));
+    for (int i = 0; i < BR_GUARDS; i++) {
+        if (counts[i].most < 0) {
+            continue;
+        }
+        br_map one = br__map_begin(br__map_key(&of, counts[i].name));
+        br__map_u64(&one, "bad", counts[i].bad);
+        br__map_u64(&one, "of", counts[i].of);
+        br__map_f64(&one, "low", counts[i].low);
+        br__map_f64(&one, "most", counts[i].most);
+        br__map_end(&one);
+    }
+    br__map_end(&of);
+}
+
 void
 br__ask_playbooks(const br_ask *ask)
 {
@@ -105,16 +141,19 @@ br__ask_playbooks(const br_ask *ask)
         br_playbook_info info = br_playbooks_info(set, i);
         br_map map = br__map_begin(answer.w);
         br__map_str(&map, "id", info.id);
-        double percent;
-        bool is_set;
+        msg_mode by;
         br_playbook_mode mode = br_course_mode(set, ask->brain->state->progress, info.id,
-                                               ask->control->arena, &percent, &is_set);
+                                               ask->control->arena, &by);
         mode = rt_str_is(info.kind, "playbook") ? mode : info.mode;
         br__map_cstr(&map, "mode", mode_name(mode));
         br__map_cstr(&map, "file_mode", mode_name(info.mode));
         if (mode == BR_MODE_CANARY) {
-            br__map_f64(&map, "percent", percent);
+            br__map_f64(&map, "percent", by.percent);
         }
+        if (by.seq != 0) {
+            write_setter(&by, br__map_key(&map, "set"));
+        }
+        write_guardrails(ask, info.id, &map);
         br__map_str(&map, "kind", info.kind);
         br__map_u64(&map, "events", info.events);
         br__map_i64(&map, "throttle_ms", info.throttle_ms);

@@ -17,6 +17,7 @@ static const rt_msg_def *const defs[] = {
     &msg_match_def,    &msg_write_def,        &msg_captured_def,   &msg_window_def,
     &msg_tally_def,    &msg_mode_def,         &msg_usage_def,      &msg_vote_def,
     &msg_waiting_def,   &msg_run_step_def,     &msg_run_def,        &msg_running_def,
+    &msg_guard_def,
 };
 
 typedef struct maker {

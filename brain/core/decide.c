@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "brain/playbook/guard.h"
 #include "runtime/base/check.h"
 
 #define EMISSIONS_MAX 64
@@ -488,6 +489,23 @@ arbitrate(deciding *d)
     } while (is_torn(d));
 }
 
+// What this decision means for canaries that have guardrails.
+static rt_err
+guard(deciding *d)
+{
+    if (!br_playbooks_guarded(d->state->playbooks)) {
+        return RT_OK;
+    }
+    msg_candidate *list = rt_arena_array(d->arena, msg_candidate, d->candidate_count);
+    if (list == NULL) {
+        return RT_ENOMEM;
+    }
+    for (uint32_t i = 0; i < d->candidate_count; i++) {
+        list[i] = d->candidates[i].msg;
+    }
+    return br_course_guard(&d->course, list, d->candidate_count);
+}
+
 static rt_err
 fill(deciding *d)
 {
@@ -518,6 +536,10 @@ fill(deciding *d)
     }
     for (uint32_t i = 0; d->course.run_count > 0 && i < d->candidate_count; i++) {
         br_course_ran(&d->course, &d->candidates[i].msg);
+    }
+    err = guard(d);
+    if (err != RT_OK) {
+        return err;
     }
     fill_head(d);
     d->out->decision.writes = d->course.writes;

@@ -297,7 +297,8 @@ static const char *const own_types[] = {"timer.fired",           "action.execute
                                         "decision.rewarded",     "metric.sampled",
                                         "playbook.mode_set",     "approval.requested",
                                         "approval.decided",      "approval.expired",
-                                        "playbook.acknowledged", "playbook.run_ended"};
+                                        "playbook.acknowledged", "playbook.run_ended",
+                                        "playbook.rolled_back"};
 
 static void
 note_own_types(br_brain *brain)

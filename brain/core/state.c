@@ -292,8 +292,14 @@ apply_mode(br_state *state, const rt_event *event)
     if (!rt_str_is(event->source, BR_OPERATORS)) {
         return; // an agent cannot set it
     }
+    rt_value by = rt_event_field(event, "by");
+    rt_value reason = rt_event_field(event, "reason");
     msg_mode set = {.percent = rt_value_as_f64(percent, 100),
-                    .file = br_playbooks_text_hash(state->playbooks, id.s)};
+                    .file = br_playbooks_text_hash(state->playbooks, id.s),
+                    .by = by.kind == RT_KIND_STR ? by.s : RT_STR(""),
+                    .reason = reason.kind == RT_KIND_STR ? reason.s : RT_STR(""),
+                    .seq = event->seq,
+                    .at_ms = event->at_ms};
     for (uint64_t i = 0; i < RT_COUNT(names); i++) {
         set.mode = rt_str_is(mode.s, names[i]) ? i : set.mode;
     }

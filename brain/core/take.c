@@ -78,9 +78,11 @@ br__take(br_brain *brain, rt_event *event, uint64_t *ret_seq)
     br__hosts_note(brain, &record, event->type, false);
     if (rt_str_is(event->type->name, "anomaly.detected") ||
         rt_str_is(event->type->name, "healing.completed") ||
-        rt_str_is(event->type->name, "playbook.escalated")) {
+        rt_str_is(event->type->name, "playbook.escalated") ||
+        rt_str_is(event->type->name, "playbook.rolled_back")) {
         br__publish_alert(brain, event);
     }
+    brain->metrics.playbooks_rolled_back += rt_str_is(event->type->name, "playbook.rolled_back");
     if (external) {
         brain->metrics.events_in++;
     } else {

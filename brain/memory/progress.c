@@ -8,6 +8,12 @@ struct br_progress {
     rt_table *table;
 };
 
+rt_tenant
+br_progress_owner(rt_str what, rt_tenant tenant)
+{
+    return rt_str_is(what, "mode") || rt_str_is(what, "guard") ? RT_TENANT_SYSTEM : tenant;
+}
+
 rt_err
 br_progress_new(rt_store *store, br_progress **ret)
 {
@@ -38,7 +44,7 @@ bool
 br_progress_get(const br_progress *progress, rt_tenant tenant, rt_str what, rt_str playbook,
                 rt_str key, rt_bytes *ret_value)
 {
-    rt_key row = row_key(tenant, what, playbook, key);
+    rt_key row = row_key(br_progress_owner(what, tenant), what, playbook, key);
     return rt_table_get(progress->table, rt_key_bytes(&row), ret_value);
 }
 
@@ -48,7 +54,7 @@ br_progress_fold(br_progress *progress, rt_tenant tenant, const msg_write *write
     if (write->value.len > BR_PROGRESS_VALUE_MAX || write->key.len > BR_PROGRESS_KEY_MAX) {
         return;
     }
-    rt_key row = row_key(tenant, write->what, write->playbook, write->key);
+    rt_key row = row_key(br_progress_owner(write->what, tenant), write->what, write->playbook, write->key);
     if (row.overflow) {
         return;
     }

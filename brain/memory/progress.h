@@ -25,6 +25,9 @@ typedef struct br_progress_row {
     rt_bytes value;
 } br_progress_row;
 
+// br_progress_owner is whose a row is: a mode and what guardrails count are of the playbook, and
+// stand under the system's tenant; everything else is the tenant's of the event.
+rt_tenant br_progress_owner(rt_str what, rt_tenant tenant);
 // br_progress_new declares the store's table.
 rt_err br_progress_new(rt_store *store, br_progress **ret) RT_MUST_USE;
 // br_progress_free releases it (not the store); NULL is fine.

@@ -315,8 +315,11 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
             return true;
         }
     }
-    return rt_str_is(event->type->name, "timer.fired") && owned_by_playbook(event, &id, &key) &&
-           memchr(key.ptr, ':', key.len) != NULL;
+    if (!rt_str_is(event->type->name, "timer.fired") || !owned_by_playbook(event, &id, &key)) {
+        return false;
+    }
+    const br_playbook *owner = set->is_guarded ? br__playbook_find(set, id) : NULL;
+    return memchr(key.ptr, ':', key.len) != NULL || (owner != NULL && owner->guardrails.on);
 }
 
 bool
@@ -327,8 +330,10 @@ br_course_awaits(const br_progress *progress, const rt_event *event)
         return false;
     }
     rt_value id = rt_event_field(event, "action_id");
-    return id.kind == RT_KIND_STR && br_progress_get(progress, event->tenant, RT_STR("running"),
-                                                     RT_STR(""), id.s, &value);
+    return id.kind == RT_KIND_STR &&
+           (br_progress_get(progress, event->tenant, RT_STR("running"), RT_STR(""), id.s,
+                            &value) ||
+            br__guard_waits(progress, event->tenant, id.s));
 }
 
 rt_err
@@ -345,6 +350,7 @@ br_course_follow(br_course *course)
         br__approval_decided(course, course->event);
     }
     if (rt_str_is(course->type->name, "action.executed") && course_event(course) != NULL) {
+        br__guard_outcome(course, course->event);
         br__run_outcome(course, course->event);
     }
     if (rt_str_is(course->type->name, "playbook.acknowledged") && course_event(course) != NULL) {

@@ -77,6 +77,17 @@ const br_rule *br__rule_for(const br_course *course, const br_playbook *playbook
 // br__budget_timer forgets a budget of which nothing is used any more.
 void br__budget_timer(br_course *course, rt_str playbook, rt_str key);
 
+// br__mode_of is the mode that holds for a playbook; in *ret_set how it was set, with a `seq` of 0
+// when its file says it.
+br_playbook_mode br__mode_of(const br_progress *progress, const br_playbook *playbook,
+                             rt_arena *arena, msg_mode *ret_set);
+
+// --- guard.c ---
+// br__guard_outcome counts what became of an action that a canary did.
+void br__guard_outcome(br_course *course, const rt_event *event);
+// br__guard_waits tells whether an action is one of a canary with guardrails.
+bool br__guard_waits(const br_progress *progress, rt_tenant tenant, rt_str action_id);
+
 // --- waiting.c ---
 // br__waiting_add writes down a firing that waits.
 void br__waiting_add(br_course *course, const br_firing *firing);

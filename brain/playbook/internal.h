@@ -104,6 +104,15 @@ typedef struct br_approve {
 typedef struct br_experiment br_experiment; // decide_internal.h
 typedef struct br_choice br_choice;
 
+// What a canary is rolled back for; see guard.h.
+typedef struct br_guardrails {
+    bool on;
+    double most[3]; // by br_guarded; below 0: not looked at
+    uint64_t min_sample;
+    double z;
+    br_playbook_mode to;
+} br_guardrails;
+
 typedef struct br_playbook {
     br_playbook_info info;
     rt_str agent; // "playbook:<id>", as proposer
@@ -121,6 +130,7 @@ typedef struct br_playbook {
     uint32_t budget_count;
     br_calendar calendar;
     br_approve approve;
+    br_guardrails guardrails;
     bool is_bounded; // by one of those: its event is needed when it is decided
     bool in_order;   // its actions are done one after another
     bool has_ladder; // those of `escalate` are
@@ -171,6 +181,7 @@ struct br_playbooks {
     bool full; // the arena's limit was reached
     bool is_bounded; // any of its playbooks is
     bool runs;       // any of them does something in order
+    bool is_guarded; // any of them has guardrails
     bool is_restored; // was live before, under the checks of then
 };
 
@@ -202,6 +213,10 @@ void br__steps_free(br_steps *steps);
 void br__load_limits(const br_loading *l, const rt_node *root);
 void br__load_rule_limits(const br_loading *l, const rt_node *root, br_rule *rule,
                           const br_expr_env *env);
+// br__load_guardrails reads the block `guardrails` of a canary.
+void br__load_guardrails(const br_loading *l, const rt_node *node);
+// br__check_guardrails looks at what of it needs other blocks.
+void br__check_guardrails(const br_loading *l, const rt_node *root);
 // br__load_pattern reads the block `pattern` and makes a rule of each part.
 void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *pattern);
 // What loading a pattern shares with the rest of it, in load.c:

@@ -71,6 +71,7 @@ extern const br_block br_block_throttle;
 extern const br_block br_block_retry;
 extern const br_block br_block_undo;
 extern const br_block br_block_canary;
+extern const br_block br_block_guardrails;
 extern const br_block br_block_budget;
 extern const br_block br_block_calendar;
 extern const br_block br_block_approve;

@@ -27,6 +27,11 @@ static const br_key canary_keys[] = {
      .fallback = "event.subject",
      .doc = "an expression with a text: what falls to one side or the other",
      .example = "order.customer_id"},
+    {.name = "guardrails",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_guardrails,
+     .doc = "what rolls it back by itself",
+     .example = "{errors: 0.05, failed_verifications: 0.2}"},
     {0},
 };
 

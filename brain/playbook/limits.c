@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "brain/playbook/course_internal.h"
+#include "brain/playbook/guard.h"
 #include "runtime/base/hash.h"
 
 #define BUDGET RT_STR("budget")
@@ -85,40 +86,35 @@ br__firing_of(br_course *course, rt_str agent)
 
 // --- modes ---
 
-static bool
-set_by_operator(const br_progress *progress, const br_playbook *playbook, rt_arena *arena,
-                msg_mode *ret_mode)
+br_playbook_mode
+br__mode_of(const br_progress *progress, const br_playbook *playbook, rt_arena *arena,
+            msg_mode *ret_set)
 {
     rt_bytes value;
+    memset(ret_set, 0, sizeof(*ret_set));
+    ret_set->percent = playbook->canary_percent;
     if (br_progress_count(progress) == 0 ||
         !br_progress_get(progress, RT_TENANT_SYSTEM, MODE, playbook->info.id, RT_STR(""),
                          &value)) {
-        return false;
+        return playbook->info.mode;
     }
-    rt_mp mp = rt_mp_init(value);
-    return rt_msg_decode(&msg_mode_def, &mp, arena, ret_mode) == RT_OK &&
-           ret_mode->file == playbook->text_hash && ret_mode->mode <= BR_MODE_LIVE;
-}
-
-static br_playbook_mode
-mode_of(const br_progress *progress, const br_playbook *playbook, rt_arena *arena,
-        double *ret_percent, bool *ret_set)
-{
     msg_mode set;
-    *ret_set = set_by_operator(progress, playbook, arena, &set);
-    *ret_percent = *ret_set ? set.percent : playbook->canary_percent;
-    return *ret_set ? (br_playbook_mode)set.mode : playbook->info.mode;
+    rt_mp mp = rt_mp_init(value);
+    if (rt_msg_decode(&msg_mode_def, &mp, arena, &set) != RT_OK ||
+        set.file != playbook->text_hash || set.mode > BR_MODE_LIVE) {
+        return playbook->info.mode;
+    }
+    *ret_set = set;
+    return (br_playbook_mode)set.mode;
 }
 
 br_playbook_mode
 br_course_mode(const br_playbooks *set, const br_progress *progress, rt_str id, rt_arena *arena,
-               double *ret_percent, bool *ret_set)
+               msg_mode *ret_set)
 {
     const br_playbook *playbook = br__playbook_find(set, id);
-    *ret_percent = 0;
-    *ret_set = false;
-    return playbook != NULL ? mode_of(progress, playbook, arena, ret_percent, ret_set)
-                            : BR_MODE_OFF;
+    memset(ret_set, 0, sizeof(*ret_set));
+    return playbook != NULL ? br__mode_of(progress, playbook, arena, ret_set) : BR_MODE_OFF;
 }
 
 // What a key falls to: the same side every time, and for every share that contains it.
@@ -180,16 +176,19 @@ drop_proposals(br_course *course, rt_str agent)
 static void
 apply_mode(br_course *course, const br_playbook *playbook, msg_consulted *consulted)
 {
-    double percent;
-    bool is_set;
-    br_playbook_mode mode = mode_of(course->progress, playbook, course->arena, &percent, &is_set);
+    msg_mode set;
+    br_playbook_mode mode = br__mode_of(course->progress, playbook, course->arena, &set);
     bool shadow = mode == BR_MODE_SHADOW;
-    if (mode == BR_MODE_CANARY && !is_inside(course, playbook, percent)) {
+    if (mode == BR_MODE_CANARY && !is_inside(course, playbook, set.percent)) {
         shadow = true;
         if (consulted->detail.len == 0) {
             consulted->detail =
-                rt_arena_printf(course->arena, "canary: outside of its %g %%", percent);
+                rt_arena_printf(course->arena, "canary: outside of its %g %%", set.percent);
         }
+    }
+    if (rt_str_is(set.by, BR_GUARDIAN) && mode <= BR_MODE_SHADOW && consulted->detail.len == 0) {
+        consulted->detail = rt_arena_printf(course->arena, "rolled back at record %llu: %.*s",
+                                            (unsigned long long)set.seq, RT_STR_ARG(set.reason));
     }
     if (mode == BR_MODE_OFF) {
         drop_proposals(course, playbook->agent);

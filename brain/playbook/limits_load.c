@@ -110,6 +110,10 @@ br__load_limits(const br_loading *l, const rt_node *root)
     const rt_node *approve = br_key_map(root, "approve");
     playbook->canary_percent = canary != NULL ? br_key_f64(&br_block_canary, canary, "percent")
                                               : -1;
+    if (br_key_map(canary, "guardrails") != NULL) {
+        br__load_guardrails(l, br_key_map(canary, "guardrails"));
+        br__check_guardrails(l, root);
+    }
     if (playbook->info.mode == BR_MODE_CANARY && canary == NULL) {
         br__load_missing(l, root, "canary", "mode: canary wants canary: {percent: 10}");
     }

@@ -521,6 +521,7 @@ static const struct {
     {"approval.decided", NULL},
     {"approval.expired", NULL},
     {"playbook.mode_set", NULL},
+    {"playbook.rolled_back", NULL},
 };
 
 #define OWN_COUNT (sizeof(own) / sizeof(own[0]))

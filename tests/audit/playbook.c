@@ -77,6 +77,7 @@ struct audit__rules {
     audit__table requests; // tenant, playbook, key -> request
     audit__table origins;  // record -> origin
     audit__table tallies;  // tenant, playbook, pattern -> tally
+    audit__table rolled;   // playbook -> rolled back by its guardrails, until it is set anew
     use *uses;
     size_t use_count;
     size_t use_cap;
@@ -92,6 +93,7 @@ audit__rules_new(void)
     r->requests = audit__table_of(sizeof(request));
     r->origins = audit__table_of(sizeof(origin));
     r->tallies = audit__table_of(sizeof(tally));
+    r->rolled = audit__table_of(sizeof(uint64_t));
     return r;
 }
 
@@ -103,6 +105,7 @@ audit__rules_free(audit__rules *r)
     audit__table_fini(&r->requests);
     audit__table_fini(&r->origins);
     audit__table_fini(&r->tallies);
+    audit__table_fini(&r->rolled);
     audit__free(r->uses);
     audit__free(r);
 }
@@ -234,6 +237,8 @@ audit__rules_clear(audit *a)
 {
     audit__table_fini(&a->rules->bounds);
     a->rules->bounds = audit__table_of(sizeof(bounds));
+    audit__table_fini(&a->rules->rolled); // another text has the mode of its file
+    a->rules->rolled = audit__table_of(sizeof(uint64_t));
 }
 
 void
@@ -385,7 +390,14 @@ audit__rules_event(audit *a, const audit__event *e)
 {
     audit__str playbook = text_field(e, "playbook");
 
-    if (audit__is(e->type, "approval.requested")) {
+    if (audit__is(e->type, "playbook.rolled_back")) {
+        uint64_t *at =
+            audit__table_put(&a->rules->rolled, audit__hash(playbook.ptr, playbook.len), NULL);
+
+        *at = e->seq;
+    } else if (audit__is(e->type, "playbook.mode_set")) {
+        (void)audit__table_del(&a->rules->rolled, audit__hash(playbook.ptr, playbook.len));
+    } else if (audit__is(e->type, "approval.requested")) {
         request *r = audit__table_put(&a->rules->requests, request_key(e), NULL);
         audit__str actions = text_field(e, "actions");
 
@@ -516,10 +528,17 @@ check_winner(audit *a, const audit__decision *d, const audit__candidate *c, cons
     size_t head = sizeof(prefix) - 1;
     audit__str playbook = {c->agent.ptr + head, c->agent.len - head};
     const bounds *b = NULL;
+    const uint64_t *rolled = NULL;
     bool granted = from != NULL && from->is_answer && from->granted;
 
     if (!audit__starts(c->agent, prefix) || !is_fired(d, playbook)) {
         return; // an agent's, or an escalation, which only the gate bounds
+    }
+    rolled = audit__table_get(&a->rules->rolled, audit__hash(playbook.ptr, playbook.len));
+    if (rolled != NULL) {
+        audit__say(a, d->seq, "playbook-guard",
+                   "%.*s of %.*s was done, which was rolled back at record %" PRIu64,
+                   STR_ARG(c->action), STR_ARG(playbook), *rolled);
     }
     b = audit__table_get(&a->rules->bounds, audit__hash(playbook.ptr, playbook.len));
     if (b == NULL) {

@@ -113,6 +113,38 @@ test_playbook_within_its_budget_is_fine(void **state)
 }
 
 static void
+roll_back(audit_kit *k)
+{
+    (void)audit_kit_own(k, "playbook.rolled_back", "/brain/test", "g/1", "parcel/1", "",
+                        0,
+                        "{\"playbook\": \"open\", \"mode\": \"shadow\", \"guardrail\": \"errors\", "
+                        "\"bad\": 5, \"of\": 13}");
+}
+
+static void
+test_playbook_that_was_rolled_back_and_acts_is_found(void **state)
+{
+    audit_kit *k = begin();
+
+    (void)state;
+    roll_back(k);
+    audit_kit_found(k, "playbook-guard", act_now(k, "open"));
+}
+
+static void
+test_playbook_that_an_operator_sets_anew_may_act(void **state)
+{
+    audit_kit *k = begin();
+
+    (void)state;
+    roll_back(k);
+    (void)audit_kit_own(k, "playbook.mode_set", "/brain/control", "m/1", "parcel/1", "", 0,
+                        "{\"playbook\": \"open\", \"mode\": \"canary\", \"by\": \"uid:0\"}");
+    (void)act_now(k, "open");
+    audit_kit_fine(k);
+}
+
+static void
 request(audit_kit *k, const char *actions)
 {
     char json[256];
@@ -246,6 +278,8 @@ main(void)
         cmocka_unit_test(test_playbook_on_a_weekend_is_found),
         cmocka_unit_test(test_playbook_on_a_holiday_is_found),
         cmocka_unit_test(test_playbook_above_its_budget_is_found),
+        cmocka_unit_test(test_playbook_that_was_rolled_back_and_acts_is_found),
+        cmocka_unit_test(test_playbook_that_an_operator_sets_anew_may_act),
         cmocka_unit_test(test_playbook_within_its_budget_is_fine),
         cmocka_unit_test(test_action_that_was_agreed_to_is_fine),
         cmocka_unit_test(test_action_without_a_request_is_found),

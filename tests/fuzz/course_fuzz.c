@@ -43,7 +43,8 @@ static const char *const texts[] = {
     HEAD("ladder", "issue.reported") CASE "verify: {within: 1h, expect: order.status == "
     "\"delivered\"}\nescalate:\n  - {action: alert_operator, target: \"${event.subject}\", args: "
     "{text: a}}\n  - {action: pause_carrier, target: carrier/tcc, after: 2h}\n",
-    HEAD("share", "delivery.failed") "mode: canary\ncanary: {percent: 50, by: data.carrier}\n"
+    HEAD("share", "delivery.failed") "mode: canary\ncanary: {percent: 50, by: data.carrier,\n"
+    "  guardrails: {failed_actions: 0.2, errors: 0.1, min_sample: 2, certainty: 0.5}}\n"
     "throttle: {key: event.subject, per: 3h}\ncalendar: {quiet: hold}\n"
     "do:\n  - {action: call_customer, target: customer/c1}\n",
     HEAD("steps", "delivery.failed") "in_order: true\nbudget:\n"
@@ -430,7 +431,7 @@ let_go(play *p)
         return;
     }
     for (size_t cursor = 0; br_progress_next(p->state->progress, &cursor, &row);) {
-        RT_ASSERT(rt_str_is(row.what, "mode"));
+        RT_ASSERT(rt_str_is(row.what, "mode") || rt_str_is(row.what, "guard"));
     }
     RT_ASSERT(br_timers_count(p->state->timers) == 0);
 }
