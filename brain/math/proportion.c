@@ -4,8 +4,8 @@
 
 #include "runtime/base/attr.h"
 
-// Probability of ±z: the power series of the error function. Source: M. Abramowitz and I. A. Stegun,
-// Handbook of Mathematical Functions (1964), 7.1.5. Up to z = 4 it keeps twelve digits.
+// Probability of ±z: the power series of the error function. Source: M. Abramowitz and I. A.
+// Stegun, Handbook of Mathematical Functions (1964), 7.1.5. Up to z = 4 it keeps twelve digits.
 static double
 probability_within(double z)
 {

@@ -54,7 +54,8 @@ br_progress_fold(br_progress *progress, rt_tenant tenant, const msg_write *write
     if (write->value.len > BR_PROGRESS_VALUE_MAX || write->key.len > BR_PROGRESS_KEY_MAX) {
         return;
     }
-    rt_key row = row_key(br_progress_owner(write->what, tenant), write->what, write->playbook, write->key);
+    tenant = br_progress_owner(write->what, tenant);
+    rt_key row = row_key(tenant, write->what, write->playbook, write->key);
     if (row.overflow) {
         return;
     }

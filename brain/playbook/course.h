@@ -58,8 +58,8 @@ bool br_course_awaits(const br_progress *progress, const rt_event *event);
 // br_course_follow goes on with everything that the event belongs to.
 //   errors    RT_ENOMEM the arena's limit · RT_EPROTO a damaged payload
 rt_err br_course_follow(br_course *course) RT_MUST_USE;
-// br_course_mode is the mode that holds for a playbook; *ret_set says who set it, why and with which
-// share of a canary, with a `seq` of 0 when that is its file's.
+// br_course_mode is the mode that holds for a playbook; *ret_set says who set it, why and with
+// which share of a canary, with a `seq` of 0 when that is its file's.
 br_playbook_mode br_course_mode(const br_playbooks *set, const br_progress *progress, rt_str id,
                                 rt_arena *arena, msg_mode *ret_set);
 // br_course_budget reads a row of kind "budget".

@@ -1,8 +1,8 @@
 // Design notes.
 // What is counted is counted by the decision that saw it, and the limit is looked at in the same
 // decision: there is no time between a canary that does too badly and the write that ends it. A
-// count belongs to one text and one beginning of the canary; a verification or an outcome of what was
-// done before counts for nothing.
+// count belongs to one text and one beginning of the canary; a verification or an outcome of what
+// was done before counts for nothing.
 #include "brain/playbook/guard.h"
 
 #include <stdio.h>
@@ -70,6 +70,21 @@ fill_counts(const br_playbook *playbook, const msg_guard *count,
             .low = low,
             .is_over = g->most[i] >= 0 && of[i] >= g->min_sample && low > g->most[i]};
     }
+}
+
+bool
+br_guard_limits(const br_playbooks *set, rt_str id, br_guard_limit *ret_limit)
+{
+    const br_playbook *playbook = br__playbook_find(set, id);
+    if (playbook == NULL || !playbook->guardrails.on) {
+        return false;
+    }
+    for (int i = 0; i < BR_GUARDS; i++) {
+        ret_limit->most[i] = playbook->guardrails.most[i];
+    }
+    ret_limit->min_sample = playbook->guardrails.min_sample;
+    ret_limit->z = playbook->guardrails.z;
+    return true;
 }
 
 bool

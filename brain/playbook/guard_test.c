@@ -5,7 +5,7 @@
 
 #define MINUTE_MS ((int64_t)60 * 1000)
 #define HEAD                                                                                       \
-    "kind: playbook\nid: p\ndoc: Because.\nevents: [issue.reported]\nmode: canary\n"                \
+    "kind: playbook\nid: p\ndoc: Because.\nevents: [issue.reported]\nmode: canary\n"               \
     "canary:\n  percent: 100\n  by: event.subject\n"
 #define CASE "do:\n  - {action: open_case, target: \"${event.subject}\", cost_cop: 1000}\n"
 #define ERRORS "  guardrails: {errors: 0.2, min_sample: 10, certainty: 0.9}\n"
