@@ -258,6 +258,8 @@ give_back_throttles(deciding *d)
         bool took = consulted[i].throttle_key.len > 0 && rt_str_is(consulted[i].verdict, "fired");
         if (took && !playbook_won(d, consulted[i].playbook)) {
             consulted[i].throttle_key = RT_STR("");
+        } else if (took) {
+            br_course_took(&d->course, consulted[i].playbook, consulted[i].throttle_key);
         }
     }
 }
@@ -437,6 +439,13 @@ situate(const void *user, const rt_event *event, int64_t now_ms, br_situation *r
     br_state_situate(user, event, now_ms, ret_situation);
 }
 
+static bool
+is_silent(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms)
+{
+    int64_t ago_ms;
+    return br_state_throttled(user, tenant, playbook, key, now_ms, &ago_ms);
+}
+
 // What playbooks do over several events, at this event's place in the journal.
 static rt_err
 run_course(deciding *d)
@@ -453,6 +462,7 @@ run_course(deciding *d)
                             .payload = event->payload,
                             .arena = d->arena,
                             .situate = situate,
+                            .silent = is_silent,
                             .user = d->state,
                             .said = &d->consultation};
     rt_err err = event->payload.len > 0 ? br_course_follow(&d->course) : RT_OK;
@@ -542,8 +552,8 @@ fill(deciding *d)
         return err;
     }
     fill_head(d);
-    d->out->decision.writes = d->course.writes;
     give_back_throttles(d);
+    d->out->decision.writes = d->course.writes;
     bool ok = fill_timers(d) && fill_predictions(d) && fill_emissions(d) && fill_candidates(d);
     d->out->decision.crowded = d->crowded;
     return ok ? RT_OK : RT_ENOMEM;

@@ -174,7 +174,7 @@ br_state_consult(const br_state *state, const br_situation *situation, rt_arena 
     }
     ret->follow = br_playbooks_follow(state->playbooks, situation->event, &said) ||
                   br_course_awaits(state->progress, situation->event);
-    if (said.consulted.count == 0) {
+    if (said.consulted.count == 0 && said.matches.count == 0) {
         return RT_OK;
     }
     rt_msg_encode(&msg_consultation_def, &said, w);
@@ -559,7 +559,9 @@ br_state_throttled(const br_state *state, rt_tenant tenant, rt_str playbook, rt_
     }
     memcpy(&last, row.ptr, sizeof(last));
     *ret_ago_ms = now_ms - last;
-    return *ret_ago_ms < br_playbooks_throttle_ms(state->playbooks, playbook);
+    return *ret_ago_ms < br_playbooks_throttle_ms(state->playbooks, playbook) &&
+           !br_throttle_ended(state->playbooks, state->progress, tenant, playbook, throttle_key,
+                              last);
 }
 
 void

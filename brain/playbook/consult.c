@@ -103,10 +103,13 @@ static rt_bytes
 capture_values(consulting *c, const br_rule *rule)
 {
     const br_element *element = &rule->playbook->pattern.elements[rule->element];
+    // what is collected is counted at the decision
+    bool is_counted = rule->playbook->pattern.kind == BR_PATTERN_COLLECT;
+    uint32_t count = is_counted ? 0 : element->capture_count;
     rt_mpw w;
     rt_mpw_init(&w, CAPTURES_BYTES_MAX);
-    rt_mpw_map(&w, element->capture_count);
-    for (uint32_t i = 0; i < element->capture_count; i++) {
+    rt_mpw_map(&w, count);
+    for (uint32_t i = 0; i < count; i++) {
         br_expr_result result;
         br_expr_eval(rule->captures[i], br_situation_load, c->situation, c->arena, &result);
         rt_mpw_str(&w, element->captures[i].name);
@@ -159,6 +162,26 @@ consult_part(consulting *c, const br_rule *rule, uint64_t version)
                                                       .element = (uint64_t)rule->element,
                                                       .key = result.value.s,
                                                       .captures = captures};
+}
+
+// An event that ends the period of a throttle; whether one runs is known at the decision.
+static void
+consult_until(consulting *c, const br_rule *rule)
+{
+    br_expr_result result;
+    if (rule->when != NULL) {
+        br_expr_eval(rule->when, br_situation_load, c->situation, c->arena, &result);
+        if (!br_expr_is_true(&result)) {
+            return;
+        }
+    }
+    br_expr_eval(rule->key, br_situation_load, c->situation, c->arena, &result);
+    if (result.fault == BR_FAULT_NONE && result.value.kind == RT_KIND_STR) {
+        c->matches[c->out->matches.count++] =
+            (msg_match){.playbook = rule->playbook->info.id,
+                        .element = (uint64_t)rule->element,
+                        .key = result.value.s};
+    }
 }
 
 static void
@@ -344,7 +367,9 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
         return RT_ENOMEM;
     }
     for (uint32_t i = 0; i < rules->count && i < BR_CONSULTED_MAX; i++) {
-        if (rules->rules[i]->element >= 0) {
+        if (rules->rules[i]->element == BR_ELEMENT_UNTIL) {
+            consult_until(&c, rules->rules[i]);
+        } else if (rules->rules[i]->element >= 0) {
             consult_part(&c, rules->rules[i], set->version);
         } else {
             consult_rule(&c, rules->rules[i], set->version);

@@ -2,6 +2,8 @@
 // Whatever lasts longer than one event is worked on when an event is decided, not when it is taken:
 // events are taken in bulk and decided later, and a window that an undecided event has changed
 // could be neither seen nor taken back. Decisions come one after another, in journal order.
+#include <stdio.h>
+
 #include "brain/playbook/course_internal.h"
 #include "runtime/base/hash.h"
 
@@ -106,15 +108,24 @@ br__course_timer(br_course *course, const br_playbook *playbook, const char *wha
 }
 
 rt_str
-br__course_key(br_course *course, rt_str text)
+br__row_key(rt_str text, char buf[BR_PROGRESS_KEY_MAX + 1])
 {
     if (text.len <= BR_PROGRESS_KEY_MAX - 1) {
         return text;
     }
     rt_str head = rt_utf8_whole((rt_str){text.ptr, KEY_PLAIN_MAX});
     uint64_t hash = rt_hash64(rt_bytes_of_str(text), 0);
-    return rt_arena_printf(course->arena, "%.*s~%016llx", RT_STR_ARG(head),
-                           (unsigned long long)hash);
+    int len = snprintf(buf, BR_PROGRESS_KEY_MAX + 1, "%.*s~%016llx", RT_STR_ARG(head),
+                       (unsigned long long)hash);
+    return (rt_str){buf, (size_t)len};
+}
+
+rt_str
+br__course_key(br_course *course, rt_str text)
+{
+    char buf[BR_PROGRESS_KEY_MAX + 1];
+    rt_str key = br__row_key(text, buf);
+    return key.ptr == buf ? rt_arena_str(course->arena, key) : key;
 }
 
 msg_consulted *
@@ -294,6 +305,8 @@ follow_timer(br_course *course)
         br__run_timer(course, id, rest);
     } else if (timer_of(key, "budget", &rest)) {
         br__budget_timer(course, id, rest);
+    } else if (timer_of(key, "resolved", &rest)) {
+        br__until_timer(course, id, rest);
     }
 }
 
@@ -341,7 +354,11 @@ br_course_follow(br_course *course)
 {
     const msg_match *matches = course->said->matches.items;
     for (uint32_t i = 0; i < course->said->matches.count; i++) {
-        br__pattern_match(course, &matches[i]);
+        if (matches[i].element == BR_ELEMENT_UNTIL) {
+            br__until_match(course, &matches[i]);
+        } else {
+            br__pattern_match(course, &matches[i]);
+        }
     }
     if (rt_str_is(course->type->name, "timer.fired")) {
         follow_timer(course);

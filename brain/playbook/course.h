@@ -33,6 +33,8 @@ typedef struct br_course {
     // what is known now, of an event that was taken before
     void (*situate)(const void *user, const rt_event *event, int64_t now_ms,
                     br_situation *ret_situation);
+    // whether a playbook is suppressed for that key by its throttle
+    bool (*silent)(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms);
     const void *user;
     msg_consultation *said; // its lists grow
     rt_msg_list timers;     // of msg_timer, set whatever becomes of the proposals
@@ -89,6 +91,11 @@ bool br_course_quiet(br_course *course, const msg_proposal *proposal, int64_t un
 bool br_course_waits(const br_course *course, rt_str agent);
 // br_course_ran tells what became of a candidate, after the winners have their action ids.
 void br_course_ran(br_course *course, const msg_candidate *candidate);
+// br_throttle_ended tells whether what a playbook's throttle waits for has come since it fired.
+bool br_throttle_ended(const br_playbooks *set, const br_progress *progress, rt_tenant tenant,
+                       rt_str playbook, rt_str key, int64_t fired_ms);
+// br_course_took notes that a playbook has fired for a key of its throttle.
+void br_course_took(br_course *course, rt_str playbook, rt_str throttle_key);
 // br_course_settle writes down who waits; after all candidates were looked at.
 //   errors    RT_ENOMEM the arena's limit
 rt_err br_course_settle(br_course *course) RT_MUST_USE;

@@ -18,7 +18,9 @@ void br__course_forget(br_course *course, rt_str what, rt_str playbook, rt_str k
 // br__course_timer sets, moves or (due_ms 0) cancels a playbook's timer "<what>:<key>".
 void br__course_timer(br_course *course, const br_playbook *playbook, const char *what, rt_str key,
                       int64_t due_ms);
-// br__course_key makes a key of any text: a long one is cut and told apart by its hash.
+// br__course_key makes a key of any text: a long one is cut and told apart by its hash. br__row_key
+// does the same into a buffer, or gives back a text that is short enough.
+rt_str br__row_key(rt_str text, char buf[BR_PROGRESS_KEY_MAX + 1]);
 rt_str br__course_key(br_course *course, rt_str text);
 // br__course_consulted finds the playbook's entry in what was said, or adds one.
 msg_consulted *br__course_consulted(br_course *course, const br_playbook *playbook);
@@ -114,6 +116,25 @@ bool br__run_asks(const br_course *course, const br_playbook *playbook, rt_msg_l
 // none.
 bool br__run_quiet(br_course *course, rt_str agent, int64_t until_ms);
 
+// --- throttle.c ---
+// A window of a pattern on its way through one decision.
+typedef struct br_advancing {
+    br_course *course;
+    const br_playbook *playbook;
+    const br_pattern *pattern;
+    msg_consulted *consulted;
+    rt_str key;
+    msg_window window;
+    bool is_open;
+    bool has_row; // perhaps of another pattern
+} br_advancing;
+// br__collect takes an event of a throttle that collects; br__collect_timer the end of its time.
+void br__collect(br_advancing *a, const br_rule *rule);
+void br__collect_timer(br_advancing *a);
+// br__until_match takes an event that ends the period of a throttle; br__until_timer the end of it.
+void br__until_match(br_course *course, const msg_match *match);
+void br__until_timer(br_course *course, rt_str playbook, rt_str key);
+
 // --- pattern.c ---
 // br__captured_view_of fills what a pattern captured, for br__captured_load.
 void br__captured_view_of(const br_pattern *pattern, const rt_msg_list *captured,
@@ -122,5 +143,13 @@ void br__captured_view_of(const br_pattern *pattern, const rt_msg_list *captured
 // window's time.
 void br__pattern_match(br_course *course, const msg_match *match);
 void br__pattern_timer(br_course *course, rt_str playbook, rt_str key);
+// br__pattern_say is what the playbook says of the event, br__pattern_keep writes the window down
+// (false: one too many, which was said), br__pattern_close forgets it.
+void br__pattern_say(br_advancing *a, const char *verdict, rt_str detail);
+bool br__pattern_keep(br_advancing *a);
+void br__pattern_close(br_advancing *a);
+// br__pattern_complete acts on what has come; its last event is the one that the actions read.
+void br__pattern_complete(br_advancing *a, const br_rule *rule, rt_str how,
+                          const br_situation *situation);
 
 #endif

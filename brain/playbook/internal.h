@@ -56,7 +56,13 @@ typedef enum br_pattern_kind {
     BR_PATTERN_SEQUENCE,
     BR_PATTERN_ALL,
     BR_PATTERN_COUNT,
+    BR_PATTERN_COLLECT, // of a throttle: one part, whose captures are made in throttle.c
 } br_pattern_kind;
+
+// Captures of what was collected.
+enum { BR_COLLECTED_COUNT, BR_COLLECTED_FIRST, BR_COLLECTED_LAST, BR_COLLECTED_SUBJECTS };
+
+#define BR_ELEMENT_UNTIL BR_ELEMENTS_MAX // of the rule that ends the period of a throttle
 
 // What comes last makes the actions: a rule for each event type that can, `late` for the timer of a
 // part that stays away.
@@ -65,7 +71,8 @@ typedef struct br_pattern {
     br_element elements[BR_ELEMENTS_MAX];
     uint32_t element_count;
     int64_t within_ms;
-    uint32_t at_least; // of BR_PATTERN_COUNT
+    uint32_t at_least; // of COUNT and COLLECT
+    uint32_t up_to;    // of COLLECT; 0 = no bound
     uint32_t max_keys;
     uint64_t shape; // hash of its text
     struct br_rule *late;
@@ -134,6 +141,7 @@ typedef struct br_playbook {
     bool is_bounded; // by one of those: its event is needed when it is decided
     bool in_order;   // its actions are done one after another
     bool has_ladder; // those of `escalate` are
+    bool has_until;  // its throttle may end early
     br_experiment *experiment; // NULL = none
     uint64_t text_hash;
 } br_playbook;
@@ -219,6 +227,13 @@ void br__load_guardrails(const br_loading *l, const rt_node *node);
 void br__check_guardrails(const br_loading *l, const rt_node *root);
 // br__load_pattern reads the block `pattern` and makes a rule of each part.
 void br__load_pattern(const br_loading *l, const rt_node *root, const rt_node *pattern);
+// br__load_throttle reads the block throttle, br__load_until makes the rule of what ends its
+// period. br__load_collecting makes a rule of an event type one that collects; its actions and
+// limits read what `captured` names.
+void br__load_throttle(const br_loading *l, const rt_node *root);
+void br__load_until(const br_loading *l, const rt_node *root);
+void br__load_collecting(const br_loading *l, const rt_node *root, br_rule *rule,
+                         const br_expr_env *plain, const br_expr_env *captured);
 // What loading a pattern shares with the rest of it, in load.c:
 // br__load_expr compiles an expression; NULL for no node, or with findings.
 br_expr *br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env,

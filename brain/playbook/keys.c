@@ -21,27 +21,6 @@ static const char *const modes[] = {"off", "shadow", "canary", "live", NULL};
 static const char *const on_errors[] = {"stop", "continue", "undo", NULL};
 static const char *const severities[] = {"info", "warning", "critical", NULL};
 
-static const br_key throttle_keys[] = {
-    {.name = "key",
-     .forms = BR_KEY_EXPRESSION,
-     .required = true,
-     .doc = "an expression with a text; the playbook fires at most once per key and period",
-     .example = "event.subject"},
-    {.name = "per",
-     .forms = BR_KEY_DURATION,
-     .required = true,
-     .min = 1,
-     .max = DAYS_MS(366),
-     .doc = "the period",
-     .example = "6h"},
-    {0},
-};
-
-const br_block br_block_throttle = {.name = "throttle",
-                                    .doc = "how often the playbook may fire; durable",
-                                    .keys = throttle_keys,
-                                    PLAYBOOK_CODES};
-
 static const br_key action_keys[] = {
     {.name = "action",
      .forms = BR_KEY_ACTION,

@@ -68,6 +68,8 @@ extern const br_block br_block_playbook;
 extern const br_block br_block_remediation;
 // The blocks below those two.
 extern const br_block br_block_throttle;
+extern const br_block br_block_collect;
+extern const br_block br_block_until;
 extern const br_block br_block_retry;
 extern const br_block br_block_undo;
 extern const br_block br_block_canary;

@@ -335,10 +335,18 @@ load_rule(const br_loading *l, const rt_node *root, const rt_event_type *type)
     rule->playbook = l->playbook;
     rule->element = -1;
     rule->when = br__load_expr(l, br_key_node(root, "when"), &names, RT_KIND_BOOL);
-    rule->throttle_key =
-        br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
-    br__load_choice(l, root, rule, &names);
-    br__load_rule_limits(l, root, rule, &names);
+    if (l->playbook->pattern.kind == BR_PATTERN_COLLECT) {
+        br_captured_names captured = {names, &l->playbook->pattern};
+        br_expr_env actions = br__captured_env(&captured);
+        br__load_collecting(l, root, rule, &names, &actions);
+        br__load_choice(l, root, rule, &actions);
+        br__load_rule_limits(l, root, rule, &actions);
+    } else {
+        rule->throttle_key =
+            br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
+        br__load_choice(l, root, rule, &names);
+        br__load_rule_limits(l, root, rule, &names);
+    }
     br__load_place(l, type, rule);
 }
 
@@ -494,10 +502,6 @@ load_head(const br_loading *l, const rt_node *root)
     playbook->confidence = br_key_f64(&br_block_playbook, root, "confidence");
     playbook->agent = rt_arena_printf(arena, "playbook:%.*s", RT_STR_ARG(playbook->info.id));
     playbook->model = rt_arena_printf(arena, "v%llu", (unsigned long long)l->set->version);
-    const rt_node *throttle = br_key_map(root, "throttle");
-    if (throttle != NULL) {
-        playbook->info.throttle_ms = br_key_duration_ms(&br_block_throttle, throttle, "per");
-    }
 }
 
 // What cannot be taken back is looked at afterwards. The pack's class 3 is "irreversible or seen by
@@ -570,12 +574,14 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     }
     br__load_decide(&l, root);
     br__load_limits(&l, root);
+    br__load_throttle(&l, root);
     const rt_node *pattern = br_key_map(root, "pattern");
     if (pattern != NULL) {
         br__load_pattern(&l, root, pattern);
     } else {
         load_events(&l, root);
     }
+    br__load_until(&l, root);
     load_verify(&l, root);
     check_verified(&l, root);
 }

@@ -9,18 +9,6 @@
 #define TALLY RT_STR("windows")
 #define DETAIL_MAX 200
 
-// A window on its way through one decision.
-typedef struct advancing {
-    br_course *course;
-    const br_playbook *playbook;
-    const br_pattern *pattern;
-    msg_consulted *consulted;
-    rt_str key;
-    msg_window window;
-    bool is_open;
-    bool has_row; // perhaps of another pattern
-} advancing;
-
 static void
 count_windows(br_course *course, rt_str playbook, int change)
 {
@@ -48,7 +36,7 @@ end_ms(const br_pattern *pattern, const msg_window *window)
 }
 
 static void
-look_up(advancing *a)
+look_up(br_advancing *a)
 {
     a->has_row = br__course_read(a->course, WHAT, a->playbook->info.id, a->key, &msg_window_def,
                                  &a->window);
@@ -58,15 +46,15 @@ look_up(advancing *a)
     }
 }
 
-static void
-say(advancing *a, const char *verdict, rt_str detail)
+void
+br__pattern_say(br_advancing *a, const char *verdict, rt_str detail)
 {
     a->consulted->verdict = rt_str_of(verdict);
     a->consulted->detail = detail;
 }
 
-static void
-close_window(advancing *a)
+void
+br__pattern_close(br_advancing *a)
 {
     if (a->has_row) {
         br__course_forget(a->course, WHAT, a->playbook->info.id, a->key);
@@ -76,8 +64,8 @@ close_window(advancing *a)
 }
 
 // Keeps the window as it is now; one too many is not opened.
-static bool
-keep_window(advancing *a)
+bool
+br__pattern_keep(br_advancing *a)
 {
     br_course *course = a->course;
     rt_str id = a->playbook->info.id;
@@ -85,13 +73,14 @@ keep_window(advancing *a)
         msg_tally tally = {0};
         bool some = br__course_read(course, TALLY, id, RT_STR(""), &msg_tally_def, &tally);
         if (some && tally.count >= a->pattern->max_keys) {
-            say(a, "error", rt_arena_printf(course->arena, "%u windows are open: max_keys",
+            br__pattern_say(a, "error",
+                            rt_arena_printf(course->arena, "%u windows are open: max_keys",
                                             a->pattern->max_keys));
             return false;
         }
     }
     if (!br__course_write(course, WHAT, id, a->key, &msg_window_def, &a->window)) {
-        say(a, "error", RT_STR("what is captured is too large"));
+        br__pattern_say(a, "error", RT_STR("what is captured is too large"));
         return false;
     }
     if (!a->has_row) {
@@ -102,7 +91,7 @@ keep_window(advancing *a)
 }
 
 static void
-capture(advancing *a, const msg_match *match)
+capture(br_advancing *a, const msg_match *match)
 {
     if (a->pattern->elements[match->element].capture_count == 0) {
         return;
@@ -138,7 +127,7 @@ br__captured_view_of(const br_pattern *pattern, const rt_msg_list *list, br_capt
 }
 
 static bool
-throttle_key(advancing *a, const br_rule *rule, const br_captured_view *view)
+throttle_key(br_advancing *a, const br_rule *rule, const br_captured_view *view)
 {
     br_expr_result result;
     if (rule->throttle_key == NULL) {
@@ -146,7 +135,7 @@ throttle_key(advancing *a, const br_rule *rule, const br_captured_view *view)
     }
     br_expr_eval(rule->throttle_key, br__captured_load, view, a->course->arena, &result);
     if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
-        say(a, "error", rt_arena_printf(a->course->arena, "throttle key: %s",
+        br__pattern_say(a, "error", rt_arena_printf(a->course->arena, "throttle key: %s",
                                         br_expr_fault_text(result.fault)));
         return false;
     }
@@ -155,16 +144,17 @@ throttle_key(advancing *a, const br_rule *rule, const br_captured_view *view)
 }
 
 // Everything that was waited for has come (or, for `late`, has not).
-static void
-complete(advancing *a, const br_rule *rule, rt_str how)
+void
+br__pattern_complete(br_advancing *a, const br_rule *rule, rt_str how,
+                     const br_situation *situation)
 {
     br_course *course = a->course;
     br_captured_view *view = rt_arena_new_of(course->arena, br_captured_view);
-    const br_situation *situation = br__course_situation(course);
+    bool is_before = a->pattern->kind == BR_PATTERN_COLLECT && a->window.last_seq != course->seq;
     rt_str why = RT_STR("");
-    close_window(a);
+    br__pattern_close(a);
     if (view == NULL || situation == NULL) {
-        say(a, "error", RT_STR("the event cannot be read again"));
+        br__pattern_say(a, "error", RT_STR("the event cannot be read again"));
         return;
     }
     view->situation = situation;
@@ -180,7 +170,7 @@ complete(advancing *a, const br_rule *rule, rt_str how)
                 br_expr_explain(rule->where, result.failed_conjunct, br__captured_load, view,
                                 course->arena, &text);
             }
-            say(a, result.fault != BR_FAULT_NONE ? "error" : "false",
+            br__pattern_say(a, result.fault != BR_FAULT_NONE ? "error" : "false",
                 rt_arena_str(course->arena, rt_utf8_whole(rt_text_view(&text))));
             rt_text_fini(&text);
             return;
@@ -192,11 +182,11 @@ complete(advancing *a, const br_rule *rule, rt_str how)
     br_chosen chosen;
     const char *verdict;
     if (!br__course_act(course, rule, br__captured_load, view, &chosen, &verdict, &why)) {
-        say(a, verdict, why);
+        br__pattern_say(a, verdict, why);
         a->consulted->throttle_key = RT_STR("");
         return;
     }
-    say(a, "fired", br__course_how(course, how, &chosen));
+    br__pattern_say(a, "fired", br__course_how(course, how, &chosen));
     br__course_fired(course, a->playbook);
     if (a->playbook->is_bounded) {
         (void)br__firing_add(course, &(br_firing){.playbook = a->playbook,
@@ -204,15 +194,24 @@ complete(advancing *a, const br_rule *rule, rt_str how)
                                                   .steps = chosen.steps,
                                                   .load = chosen.load,
                                                   .user = chosen.user,
-                                                  .event_seq = course->seq,
-                                                  .event_at_ms = course->at_ms,
-                                                  .payload = course->payload,
+                                                  .event_seq = is_before ? a->window.last_seq
+                                                                         : course->seq,
+                                                  .event_at_ms = is_before ? a->window.at_ms
+                                                                           : course->at_ms,
+                                                  .payload = is_before ? a->window.payload
+                                                                       : course->payload,
                                                   .captured = a->window.captured});
     }
 }
 
+static void
+complete(br_advancing *a, const br_rule *rule, rt_str how)
+{
+    br__pattern_complete(a, rule, how, br__course_situation(a->course));
+}
+
 static rt_str
-window_text(const advancing *a, const char *format_of)
+window_text(const br_advancing *a, const char *format_of)
 {
     char text[32];
     return rt_arena_printf(a->course->arena, "%s within %s", format_of,
@@ -221,19 +220,19 @@ window_text(const advancing *a, const char *format_of)
 }
 
 static void
-advance_sequence(advancing *a, const msg_match *match, const br_rule *rule)
+advance_sequence(br_advancing *a, const msg_match *match, const br_rule *rule)
 {
     const br_pattern *pattern = a->pattern;
     if (match->element != a->window.seen) {
         const br_element *next = &pattern->elements[a->window.seen];
-        say(a, "matched", rt_arena_printf(a->course->arena, "waits for %.*s first",
+        br__pattern_say(a, "matched", rt_arena_printf(a->course->arena, "waits for %.*s first",
                                           RT_STR_ARG(next->name)));
         return;
     }
     if (pattern->elements[match->element].absent) {
-        say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came in time",
+        br__pattern_say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came in time",
                                           RT_STR_ARG(pattern->elements[match->element].name)));
-        close_window(a);
+        br__pattern_close(a);
         return;
     }
     capture(a, match);
@@ -241,9 +240,9 @@ advance_sequence(advancing *a, const msg_match *match, const br_rule *rule)
     a->window.last_seq = a->course->seq;
     if (a->window.seen == pattern->element_count) {
         complete(a, rule, window_text(a, "the whole sequence"));
-    } else if (keep_window(a)) {
+    } else if (br__pattern_keep(a)) {
         const br_element *next = &pattern->elements[a->window.seen];
-        say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came; %s %.*s",
+        br__pattern_say(a, "matched", rt_arena_printf(a->course->arena, "%.*s came; %s %.*s",
                                           RT_STR_ARG(pattern->elements[match->element].name),
                                           next->absent ? "acts without" : "waits for",
                                           RT_STR_ARG(next->name)));
@@ -251,12 +250,12 @@ advance_sequence(advancing *a, const msg_match *match, const br_rule *rule)
 }
 
 static void
-advance_all(advancing *a, const msg_match *match, const br_rule *rule)
+advance_all(br_advancing *a, const msg_match *match, const br_rule *rule)
 {
     uint64_t every = (1ull << a->pattern->element_count) - 1;
     uint64_t bit = 1ull << match->element;
     if ((a->window.seen & bit) != 0) {
-        say(a, "matched", RT_STR("this part came before"));
+        br__pattern_say(a, "matched", RT_STR("this part came before"));
         return;
     }
     capture(a, match);
@@ -264,15 +263,15 @@ advance_all(advancing *a, const msg_match *match, const br_rule *rule)
     a->window.last_seq = a->course->seq;
     if (a->window.seen == every) {
         complete(a, rule, window_text(a, "all parts"));
-    } else if (keep_window(a)) {
-        say(a, "matched", rt_arena_printf(a->course->arena, "%d of %u parts came",
+    } else if (br__pattern_keep(a)) {
+        br__pattern_say(a, "matched", rt_arena_printf(a->course->arena, "%d of %u parts came",
                                           __builtin_popcountll(a->window.seen),
                                           a->pattern->element_count));
     }
 }
 
 static void
-advance_count(advancing *a, const msg_match *match, const br_rule *rule)
+advance_count(br_advancing *a, const msg_match *match, const br_rule *rule)
 {
     int64_t *times = rt_arena_array(a->course->arena, int64_t, a->window.times.count + 1);
     const int64_t *before = a->window.times.items;
@@ -294,8 +293,8 @@ advance_count(advancing *a, const msg_match *match, const br_rule *rule)
     rt_str how = rt_arena_printf(a->course->arena, "%u of %u", count, a->pattern->at_least);
     if (count >= a->pattern->at_least) {
         complete(a, rule, window_text(a, how.ptr != NULL ? how.ptr : ""));
-    } else if (keep_window(a)) {
-        say(a, "matched", how);
+    } else if (br__pattern_keep(a)) {
+        br__pattern_say(a, "matched", how);
     }
 }
 
@@ -307,7 +306,7 @@ br__pattern_match(br_course *course, const msg_match *match)
         match->element >= playbook->pattern.element_count) {
         return;
     }
-    advancing a = {.course = course, .playbook = playbook, .pattern = &playbook->pattern};
+    br_advancing a = {.course = course, .playbook = playbook, .pattern = &playbook->pattern};
     const br_rule *rule =
         br__rule_for(course, playbook, course->type, (int64_t)match->element);
     a.key = br__course_key(course, match->key);
@@ -319,7 +318,8 @@ br__pattern_match(br_course *course, const msg_match *match)
     if (a.is_open && a.window.last_seq == course->seq) {
         return; // it was another part already
     }
-    if (a.is_open && course->at_ms >= end_ms(a.pattern, &a.window)) {
+    if (a.is_open && a.pattern->kind != BR_PATTERN_COLLECT &&
+        course->at_ms >= end_ms(a.pattern, &a.window)) {
         memset(&a.window, 0, sizeof(a.window)); // its timer is about to come
         a.is_open = false;
     }
@@ -331,6 +331,8 @@ br__pattern_match(br_course *course, const msg_match *match)
         advance_sequence(&a, match, rule);
     } else if (a.pattern->kind == BR_PATTERN_ALL) {
         advance_all(&a, match, rule);
+    } else if (a.pattern->kind == BR_PATTERN_COLLECT) {
+        br__collect(&a, rule);
     } else {
         advance_count(&a, match, rule);
     }
@@ -348,12 +350,16 @@ br__pattern_timer(br_course *course, rt_str id, rt_str key)
         }
         return;
     }
-    advancing a = {
+    br_advancing a = {
         .course = course, .playbook = playbook, .pattern = &playbook->pattern, .key = key};
     look_up(&a);
     a.consulted = a.has_row ? br__course_consulted(course, playbook) : NULL;
     if (a.consulted == NULL || (a.is_open && course->now_ms < end_ms(a.pattern, &a.window))) {
         return; // moved meanwhile: another timer comes
+    }
+    if (a.is_open && a.pattern->kind == BR_PATTERN_COLLECT) {
+        br__collect_timer(&a);
+        return;
     }
     const br_element *next = a.window.seen < a.pattern->element_count
                                  ? &a.pattern->elements[a.window.seen]
@@ -364,7 +370,7 @@ br__pattern_timer(br_course *course, rt_str id, rt_str key)
                  rt_arena_printf(course->arena, "%.*s did not come", RT_STR_ARG(next->name)));
         return;
     }
-    say(&a, "expired", a.is_open ? RT_STR("the rest did not come in time")
+    br__pattern_say(&a, "expired", a.is_open ? RT_STR("the rest did not come in time")
                                  : RT_STR("the pattern was changed"));
-    close_window(&a);
+    br__pattern_close(&a);
 }

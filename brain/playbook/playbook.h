@@ -26,6 +26,7 @@
 #define BR_CAPTURES_MAX 8   // values kept of each
 #define BR_COUNT_MAX 256    // `at_least` of a count
 #define BR_WINDOWS_MAX 1000000 // `max_keys` of a pattern
+#define BR_COLLECT_MAX 10000 // events that one throttle collects
 #define BR_BUDGETS_MAX 8   // of a playbook
 #define BR_BRANCHES_MAX 16 // of first_match
 #define BR_ARMS_OF_EXPERIMENT_MAX 8

@@ -175,6 +175,18 @@ trace_expr(tracing *t, const char *block, rt_str name, const br_expr *expr)
 static void
 trace_part_of_pattern(tracing *t, const br_rule *rule)
 {
+    if (rule->element == BR_ELEMENT_UNTIL) {
+        if (trace_expr(t, "throttle.until.when", RT_STR(""), rule->when)) {
+            (void)trace_expr(t, "throttle.until.key", RT_STR(""), rule->key);
+        }
+        return;
+    }
+    if (t->playbook->pattern.kind == BR_PATTERN_COLLECT) {
+        if (trace_expr(t, "when", RT_STR(""), rule->when)) {
+            (void)trace_expr(t, "throttle.key", RT_STR(""), rule->key);
+        }
+        return;
+    }
     const br_element *element = &t->playbook->pattern.elements[rule->element];
     if (!trace_expr(t, "pattern.when", element->name, rule->when)) {
         return;

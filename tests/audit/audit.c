@@ -25,6 +25,7 @@ open_tables(audit *a)
     a->timers = audit__table_of(sizeof(int64_t));
     a->throttles = audit__table_of(sizeof(int64_t));
     a->periods = audit__table_of(sizeof(int64_t));
+    a->untils = audit__table_of(sizeof(audit__key));
     a->failures = audit__table_of(sizeof(uint64_t));
     a->letters = audit__table_of(sizeof(uint64_t));
     a->named = audit__table_of(sizeof(uint64_t));
@@ -54,7 +55,7 @@ audit_free(audit *a)
     }
     audit__table *tables[] = {&a->events,    &a->sequences, &a->actions,  &a->places, &a->timers,
                               &a->throttles, &a->periods,   &a->failures, &a->letters,
-                              &a->named};
+                              &a->named,     &a->untils};
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         audit__table_fini(tables[i]);
@@ -145,6 +146,8 @@ note_playbook(audit *a, uint64_t seq, audit__str name, audit__str text)
     audit__node *root = NULL;
     audit__str id = {"", 0};
     audit__str per = {"", 0};
+    audit__str until = {"", 0};
+    audit__node *throttle = NULL;
     int64_t period_ms = 0;
 
     if (yaml == NULL) {
@@ -153,7 +156,10 @@ note_playbook(audit *a, uint64_t seq, audit__str name, audit__str text)
     }
     root = audit__yaml_root(yaml);
     id = audit__yaml_text(audit__yaml_get(yaml, root, "id"));
-    per = audit__yaml_text(audit__yaml_get(yaml, audit__yaml_get(yaml, root, "throttle"), "per"));
+    throttle = audit__yaml_get(yaml, root, "throttle");
+    per = audit__yaml_text(audit__yaml_get(yaml, throttle, "per"));
+    until = audit__yaml_text(
+        audit__yaml_get(yaml, audit__yaml_get(yaml, throttle, "until"), "event"));
     if (per.len > 0 && !audit__duration_ms(per, &period_ms)) {
         audit__say(a, seq, "playbooks", "playbook %.*s: throttle per %.*s", STR_ARG(name),
                    STR_ARG(per));
@@ -162,6 +168,10 @@ note_playbook(audit *a, uint64_t seq, audit__str name, audit__str text)
         int64_t *kept = audit__table_put(&a->periods, audit__hash(id.ptr, id.len), NULL);
 
         *kept = period_ms;
+    }
+    if (until.len > 0) {
+        *(audit__key *)audit__table_put(&a->untils, audit__hash(id.ptr, id.len), NULL) =
+            audit__hash(until.ptr, until.len);
     }
     audit__rules_read(a, yaml, root);
     audit__yaml_free(yaml);
@@ -178,7 +188,9 @@ see_playbooks(audit *a, const audit_record *record)
 
     a->figures.playbook_sets++;
     audit__table_fini(&a->periods);
+    audit__table_fini(&a->untils);
     a->periods = audit__table_of(sizeof(int64_t));
+    a->untils = audit__table_of(sizeof(audit__key));
     audit__rules_clear(a);
     for (uint32_t i = 0; i < count && !mp.bad; i++) {
         uint32_t pair = audit__mp_array(&mp);

@@ -9,6 +9,7 @@
 // passed over. What is read here: decision, candidate, proposal, prediction, consulted, timer.
 
 #define ACTION_ID_CAP 64
+#define PLAIN_KEY_MAX 79 // bytes of a row's key that is not cut
 #define DECISION_VERSION 2
 
 // --- reading ----------------------------------------------------------------------------------
@@ -206,6 +207,8 @@ decode(const audit_record *record, audit__decision *d)
     d->emissions = take_u64(&f);
     pass(&f); // recalled
     d->depth = take_u64(&f);
+    pass(&f); // crowded
+    d->writes = f.left > 0 ? mp : audit__mp_of("\x90", 1);
     close_fields(&f);
     return !mp.bad && tenant <= UINT16_MAX;
 }
@@ -566,6 +569,41 @@ see_timers(audit *a, const audit__decision *d)
     }
 }
 
+// What a throttle waits for has come: its playbook may act again. Only the event that its text
+// names may say so.
+static void
+see_resolved(audit *a, const audit__decision *d)
+{
+    audit__mp mp = d->writes;
+    uint32_t count = audit__mp_array(&mp);
+
+    for (uint32_t i = 0; i < count && !mp.bad; i++) {
+        fields f = open_fields(&mp, 1);
+        audit__str what = take_str(&f);
+        audit__str name[2];
+        const audit__key *until = NULL;
+        audit__key type = audit__hash(d->event_type.ptr, d->event_type.len);
+        size_t size = 0;
+
+        name[0] = take_str(&f);
+        name[1] = take_str(&f);
+        size = take(&f) ? audit__mp_raw(&mp).len : 0;
+        close_fields(&f);
+        if (!audit__is(what, "resolved") || size <= 2) { // a row that goes holds no bytes
+            continue;
+        }
+        until = audit__table_get(&a->untils, audit__hash(name[0].ptr, name[0].len));
+        if (until == NULL || until->a != type.a || until->b != type.b) {
+            audit__say(a, d->seq, "throttle", "%.*s: its throttle is ended by %.*s",
+                       STR_ARG(name[0]), STR_ARG(d->event_type));
+        } else if (name[1].len > PLAIN_KEY_MAX) { // cut: which one it is cannot be told
+            (void)audit__table_del(&a->periods, audit__hash(name[0].ptr, name[0].len));
+        } else {
+            (void)audit__table_del(&a->throttles, audit__key_of(d->tenant, name, 2));
+        }
+    }
+}
+
 static void
 see_throttles(audit *a, const audit__decision *d)
 {
@@ -634,6 +672,7 @@ audit__see_decision(audit *a, const audit_record *record)
     audit__witness_decision(a, record);
     audit__witness_markers(a, d->seq, d->tenant, record->payload, record->payload_len);
     see_candidates(a, d);
+    see_resolved(a, d);
     see_throttles(a, d);
     audit__rules_decision(a, d);
     see_timers(a, d);

@@ -324,6 +324,7 @@ typedef struct audit__decision {
     uint32_t missing_count;
     uint64_t emissions;
     uint64_t depth;
+    audit__mp writes; // before the list
 } audit__decision;
 
 // What an admitted action uses up (budget.c).
@@ -358,6 +359,7 @@ struct audit {
     audit__table timers;    // tenant, owner, key -> due
     audit__table throttles; // tenant, playbook, key -> when
     audit__table periods;   // playbook -> period of its throttle, of the live set
+    audit__table untils;    // playbook -> hash of the event type that ends it early
     audit__table failures;  // agent, record -> number of the dead letter
     audit__table letters;   // ref -> open dead letters
     audit__table named;     // tenant, a text that one of its events named -> nothing

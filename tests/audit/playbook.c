@@ -249,6 +249,8 @@ audit__rules_read(audit *a, audit__yaml *yaml, audit__node *root)
     audit__node *approve = audit__yaml_get(yaml, root, "approve");
     audit__node *budgets = audit__yaml_get(yaml, root, "budget");
     audit__node *pattern = audit__yaml_get(yaml, root, "pattern");
+    audit__node *throttle = audit__yaml_get(yaml, root, "throttle");
+    audit__node *collect = audit__yaml_get(yaml, throttle, "collect");
     audit__node *item = NULL;
     bounds b = {.quorum = number_of(yaml, approve, "quorum", 1)};
 
@@ -262,6 +264,9 @@ audit__rules_read(audit *a, audit__yaml *yaml, audit__node *root)
         read_budget(yaml, root, item, &b);
     }
     b.parts = pattern != NULL ? parts_of(yaml, pattern) : 0;
+    if (collect != NULL) { // each time it acts takes so many of its events
+        b.parts = number_of(yaml, collect, "at_least", 1);
+    }
     *(bounds *)audit__table_put(&a->rules->bounds, audit__hash(id.ptr, id.len), NULL) = b;
 }
 

@@ -269,10 +269,75 @@ test_pattern_with_its_events_is_fine(void **state)
     audit_kit_fine(k);
 }
 
+// A decision that says that what a playbook's throttle waited for has come.
+static uint64_t
+end_throttle(audit_kit *k, const char *playbook)
+{
+    static uint8_t value[] = {0x93, 0x01, 0x01, 0x02};
+    msg_write write = {.what = RT_STR("resolved"),
+                       .playbook = rt_str_of(playbook),
+                       .key = RT_STR("parcel/1"),
+                       .value = {value, sizeof(value)}};
+    uint64_t seq = audit_kit_any(k);
+
+    k->decision.writes = (rt_msg_list){&write, 1};
+    return audit_kit_decide(k, seq);
+}
+
+static void
+act_throttled(audit_kit *k, const char *playbook)
+{
+    msg_consulted consulted = {.playbook = rt_str_of(playbook),
+                               .version = 1,
+                               .verdict = RT_STR("fired"),
+                               .throttle_key = RT_STR("parcel/1")};
+    uint64_t seq = audit_kit_any(k);
+
+    k->decision.consulted = (rt_msg_list){&consulted, 1};
+    (void)audit_kit_propose(k, "free", "a/1", NULL);
+    (void)audit_kit_decide(k, seq);
+    (void)audit_kit_end_action(k, seq, 0, "free", "a/1", "executed", 1);
+    k->now_ms += HOUR_MS;
+}
+
+static void
+test_playbook_throttle_that_ended_early_is_fine(void **state)
+{
+    audit_kit *k = begin();
+
+    (void)state;
+    act_throttled(k, "until");
+    (void)end_throttle(k, "until");
+    act_throttled(k, "until");
+    audit_kit_fine(k);
+}
+
+static void
+test_playbook_throttle_ended_by_nothing_it_waits_for_is_found(void **state)
+{
+    audit_kit *k = begin();
+
+    (void)state;
+    act_throttled(k, "calm");
+    audit_kit_found(k, "throttle", end_throttle(k, "calm"));
+}
+
+static void
+test_playbook_that_collected_too_few_is_found(void **state)
+{
+    audit_kit *k = begin();
+
+    (void)state;
+    audit_kit_found(k, "pattern", act_now(k, "collects"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_playbook_throttle_that_ended_early_is_fine),
+        cmocka_unit_test(test_playbook_throttle_ended_by_nothing_it_waits_for_is_found),
+        cmocka_unit_test(test_playbook_that_collected_too_few_is_found),
         cmocka_unit_test(test_playbook_within_its_hours_is_fine),
         cmocka_unit_test(test_playbook_after_hours_is_found),
         cmocka_unit_test(test_playbook_on_a_weekend_is_found),

@@ -53,7 +53,18 @@ static const char *const texts[] = {
     "kind: playbook\nid: all\npattern:\n  all:\n    - {name: a, event: delivery.failed}\n"
     "    - {name: b, event: issue.reported, capture: {k: data.kind}}\n  key: event.subject\n"
     "  within: 1d\n  where: b.k == \"lost\"\n" CASE,
+    HEAD("collect", "delivery.failed, issue.reported")
+    "throttle: {key: event.subject, per: 1h, collect: {within: 90m, up_to: 4, at_least: 2, "
+    "max_keys: 2}}\napprove: {ttl: 2h, when: collected.count > 2}\n"
+    "do:\n  - {action: alert_operator, target: \"${event.subject}\", args: {text: "
+    "\"${collected.count} ${collected.subjects}\"}}\n",
+    HEAD("until", "delivery.failed") "throttle: {key: event.subject, per: 6h, until: {event: "
+    "issue.reported, when: data.kind == \"lost\"}}\n" CASE,
 };
+
+// The first ones alone for most first bytes, so that inputs that were kept mean what they meant.
+#define FIRST_TEXTS 7
+#define FIRST_BYTES 196
 
 typedef struct acted {
     char id[64];
@@ -142,8 +153,9 @@ use(play *p, uint8_t which)
     br_playbook_file files[2];
     br_playbooks *set = NULL;
     rt_diag *diag = rt_diag_new();
-    size_t first = which % RT_COUNT(texts);
-    size_t second = which / RT_COUNT(texts) % RT_COUNT(texts);
+    size_t from = which < FIRST_BYTES ? FIRST_TEXTS : RT_COUNT(texts);
+    size_t first = which < FIRST_BYTES ? which % from : FIRST_TEXTS + which % (from - FIRST_TEXTS);
+    size_t second = which / (which < FIRST_BYTES ? from : 2) % from;
 
     files[0] = (br_playbook_file){RT_STR("a.yaml"), rt_str_of(texts[first])};
     files[1] = (br_playbook_file){RT_STR("b.yaml"), rt_str_of(texts[second])};

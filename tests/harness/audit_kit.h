@@ -53,6 +53,14 @@ static const char AUDIT_KIT_ASKS[] =
 static const char AUDIT_KIT_PAIR[] =
     "kind: playbook\nid: pair\npattern:\n  count: {event: thing.happened, at_least: 2}\n"
     "  key: event.subject\n  within: 1h\ndo:\n  - {action: free, target: 'a/1'}\n";
+static const char AUDIT_KIT_UNTIL[] =
+    "kind: playbook\nid: until\nevents: [thing.happened]\n"
+    "throttle: {key: event.subject, per: 6h, until: {event: thing.happened}}\n"
+    "do:\n  - {action: free, target: 'a/1'}\n";
+static const char AUDIT_KIT_COLLECTS[] =
+    "kind: playbook\nid: collects\nevents: [thing.happened]\n"
+    "throttle: {key: event.subject, collect: {within: 1h, at_least: 2}}\n"
+    "do:\n  - {action: free, target: 'a/1'}\n";
 static const char AUDIT_KIT_CONFIG[] =
     "tenants:\n"
     "  - {id: 1, name: alpha, utc_offset: \"-05:00\"}\n"
@@ -177,12 +185,12 @@ audit_kit_start(audit_kit *k)
 }
 
 // audit_kit_playbooks records that a set became live: one playbook is throttled, one bounded, one
-// asks, one has a pattern.
+// asks, one has a pattern, the throttle of one ends early, that of another collects.
 static inline uint64_t
 audit_kit_playbooks(audit_kit *k, uint64_t version)
 {
     static const char *const texts[] = {AUDIT_KIT_PLAYBOOK, AUDIT_KIT_BOUNDED, AUDIT_KIT_ASKS,
-                                        AUDIT_KIT_PAIR};
+                                        AUDIT_KIT_PAIR, AUDIT_KIT_UNTIL, AUDIT_KIT_COLLECTS};
     rt_mpw *w = rt_journal_begin(k->journal, RT_RECORD_PLAYBOOKS, 0, k->now_ms);
 
     rt_mpw_array(w, 2);
