@@ -33,6 +33,13 @@ typedef struct br_guard_count {
 
 // br_playbooks_guarded tells whether any playbook of a set has guardrails.
 bool br_playbooks_guarded(const br_playbooks *set);
+// br_guard_limits reads what a playbook's guardrails allow; false when it has none.
+typedef struct br_guard_limit {
+    double most[BR_GUARDS]; // below 0: not guarded
+    uint64_t min_sample;
+    double z;
+} br_guard_limit;
+bool br_guard_limits(const br_playbooks *set, rt_str id, br_guard_limit *ret_limit);
 // br_course_guard counts what this decision means for canaries with guardrails, and rolls back
 // those that do badly; after all candidates have their verdicts.
 //   errors    RT_ENOMEM the arena's limit
