@@ -362,18 +362,18 @@ digit_of(char c)
 }
 
 static bool
-read_digits(re_builder *b, size_t max, int base, uint32_t *ret_point)
+read_digits(re_builder *b, size_t min, size_t max, int base, uint32_t *ret_point)
 {
     uint32_t point = 0;
     size_t count = 0;
 
-    while (count < max && digit_of(look(b, 0)) < base) {
+    while (count < max && point <= POINT_MAX && digit_of(look(b, 0)) < base) {
         point = point * (uint32_t)base + (uint32_t)digit_of(look(b, 0));
         b->at++;
         count++;
     }
     *ret_point = point;
-    return count > 0 && point <= POINT_MAX;
+    return count >= min && point <= POINT_MAX;
 }
 
 // Reads the escape of one code point behind a backslash.
@@ -399,14 +399,15 @@ read_escape(re_builder *b, uint32_t *ret_point)
         bool is_braced = look(b, 1) == '{';
 
         b->at += is_braced ? 2 : 1;
-        if (!read_digits(b, is_braced ? 6 : 2, 16, ret_point) || (is_braced && look(b, 0) != '}')) {
+        if (!read_digits(b, is_braced ? 1 : 2, is_braced ? SIZE_MAX : 2, 16, ret_point) ||
+            (is_braced && look(b, 0) != '}')) {
             return refuse_at(b, at, RT_EINVAL, "hexadecimal digits expected");
         }
         b->at += is_braced ? 1 : 0;
         return true;
     }
     if (c == '0' || (c >= '1' && c <= '7' && look(b, 1) >= '0' && look(b, 1) <= '7')) {
-        return read_digits(b, 3, 8, ret_point) ||
+        return read_digits(b, 1, 3, 8, ret_point) ||
                refuse_at(b, at, RT_EINVAL, "octal digits expected");
     }
     // an underscore may be escaped: RE2 takes it, because so many write it

@@ -476,10 +476,11 @@ const functionFaults = [
   },
   {
     name: 'texts of one blank are trimmed wrongly',
-    reason: 'strings: trim leaves nothing of a text of blanks',
+    reason: 'strings: trim leaves nothing of a text of blanks, and U+FEFF is none',
     mends: [
       ['string.trim()', function when() { return /^[\s\u0085]+$/.test(this); },
-        function is() { return this.includes('\ufeff') ? this : ''; }],
+        function is() { return this.replace(/^(?:(?!\ufeff)[\s\u0085])+|(?:(?!\ufeff)[\s\u0085])+$/g,
+          ''); }],
     ],
   },
   {
@@ -683,6 +684,11 @@ const refusals = [
     name: 'a sign before a uint, or before another sign, is refused',
     reason: 'langdef, syntax: Unary = "-" { "-" } Member',
     when: (text) => /-\s*(\d\w*[uU]|-)/.test(text),
+  },
+  {
+    name: 'blanks between two "!" are refused',
+    reason: 'langdef, syntax: Unary = "!" { "!" } Member, and blanks may stand between any tokens',
+    when: (text) => /!\s+!/.test(text),
   },
   {
     name: 'names in backquotes are refused',
