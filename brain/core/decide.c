@@ -428,6 +428,7 @@ fill_head(deciding *d)
     decision->subject = event->subject;
     decision->playbooks = br_playbooks_version(d->state->playbooks);
     decision->consulted = d->consultation.consulted;
+    d->crowded += d->consultation.crowded;
     decision->missing =
         (rt_msg_list){(void *)(uintptr_t)d->hearing->missing, d->hearing->missing_count};
     decision->depth = event->depth;

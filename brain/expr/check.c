@@ -556,6 +556,7 @@ take_variable(br__compiler *c, br__node *node, const br_expr_var *var)
     node->field = node->rest.len == 0 ? var->field : NULL;
     node->type = (br__type)var->kind;
     node->is_raw = var->type.len > 0;
+    node->is_there = var->is_there;
     if (node->is_raw && !br__type_parse(c, var->type, &node->type)) {
         RT_UNREACHABLE("the environment names known types");
     }

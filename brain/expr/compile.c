@@ -496,6 +496,7 @@ add_use(emitter *e, br__conjunct *conjunct, const br__node *node)
     e->expr->uses[e->expr->use_count++] = (br_expr_use){
         .path = rt_arena_str(e->expr->arena, node->path),
         .slot = node->slot,
+        .is_there = node->is_there,
         .kind = node->code == BR__LOAD && node->rest.len == 0 && node->type <= BR__TY_DURATION
                     ? (rt_kind)node->type
                     : RT_KIND_NONE,

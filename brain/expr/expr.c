@@ -267,31 +267,64 @@ put_value(rt_text *out, rt_value value)
     }
 }
 
+// What a part read, and its source: "data.delay_min = 28 → data.delay_min > 30 ".
+static void
+put_part(rt_text *out, const br_expr *expr, size_t index, br_expr_load load, const void *user)
+{
+    const br_expr_use *uses = NULL;
+    size_t count = br_expr_conjunct_vars(expr, index, &uses);
+
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            rt_text_str(out, RT_STR(", "));
+        }
+        rt_text_str(out, uses[i].path);
+        rt_text_str(out, RT_STR(" = "));
+        put_value(out, load(user, uses[i].slot));
+    }
+    if (count > 0) {
+        rt_text_str(out, RT_STR(" → "));
+    }
+    rt_text_str(out, br_expr_conjunct_text(expr, index));
+    rt_text_str(out, RT_STR(" "));
+}
+
+static void
+put_outcome(rt_text *out, br_expr_fault fault, rt_value value)
+{
+    if (fault != BR_FAULT_NONE) {
+        rt_text_str(out, RT_STR("has no value: "));
+        rt_text_cstr(out, br_expr_fault_text(fault));
+    } else {
+        rt_text_str(out, RT_STR("is "));
+        put_value(out, value);
+    }
+}
+
 void
 br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
                 rt_arena *arena, rt_text *out)
 {
     br_expr one = *expr; // the conjunct alone
-    const br_expr_use *uses = NULL;
-    size_t count = br_expr_conjunct_vars(expr, index, &uses);
     br_expr_result result;
 
+    RT_CHECK(expr, BR__EXPR_MAGIC);
+    put_part(out, expr, index, load, user);
     one.conjuncts = expr->conjuncts + index;
     one.conjunct_count = 1;
-    for (size_t i = 0; i < count; i++) {
-        rt_text_cstr(out, i > 0 ? ", " : "");
-        rt_text_str(out, uses[i].path);
-        rt_text_cstr(out, " = ");
-        put_value(out, load(user, uses[i].slot));
-    }
     br_expr_eval(&one, load, user, arena, &result);
-    rt_text_cstr(out, count > 0 ? " → " : "");
-    rt_text_str(out, br_expr_conjunct_text(expr, index));
-    rt_text_cstr(out, " ");
-    if (result.fault != BR_FAULT_NONE) {
-        rt_text_printf(out, "has no value: %s", br_expr_fault_text(result.fault));
-    } else {
-        rt_text_cstr(out, "is ");
-        put_value(out, result.value);
+    put_outcome(out, result.fault, result.value);
+}
+
+void
+br_expr_explain_failure(const br_expr *expr, const br_expr_result *result, br_expr_load load,
+                        const void *user, rt_text *out)
+{
+    RT_CHECK(expr, BR__EXPR_MAGIC);
+    if (result->failed_conjunct >= expr->conjunct_count) {
+        rt_text_cstr(out, br_expr_fault_text(result->fault));
+        return;
     }
+    put_part(out, expr, result->failed_conjunct, load, user);
+    put_outcome(out, result->fault, RT_BOOL(false));
 }

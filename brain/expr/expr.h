@@ -29,6 +29,7 @@
 #define BR_EXPR_TRACE_MAX 512      // parts that one trace reports
 #define BR_EXPR_TEXT_MAX (1 << 20) // bytes that replace, join and format make
 #define BR_EXPR_STACK_MAX 64
+#define BR_EXPR_TEXTS_MAX 32 // that one part compares a variable with, to be found by them
 #define BR_EXPR_SUGGEST_MAX 256
 #define BR_EXPR_DAYS_MAX 3660 // between the days that business_days_between counts
 
@@ -37,6 +38,7 @@ typedef struct br_expr_var {
     uint32_t slot;     // given back to br_expr_load
     rt_kind kind;      // RT_KIND_NONE: known at run time only (dyn)
     bool maybe_absent; // a use without has() of the same path is worth a warning
+    bool is_there;     // it is never absent; of most names neither is known
     // For what rt_kind cannot say, its type in CEL's words, such as "map(string, dyn)"; `kind` is
     // then NONE and br_expr_load gives RT_TEXT of its msgpack. Empty for all others.
     rt_str type;
@@ -102,7 +104,16 @@ typedef struct br_expr_use {
     rt_str path;
     uint32_t slot;
     rt_kind kind;
+    bool is_there; // never absent, as its environment said
 } br_expr_use;
+
+// The texts of which a variable must have one, or the expression is false.
+typedef struct br_expr_texts {
+    uint32_t slot;
+    bool is_false_absent; // also where the variable is absent; else its value is a fault there
+    rt_str texts[BR_EXPR_TEXTS_MAX];
+    uint32_t count;
+} br_expr_texts;
 
 typedef struct br_expr br_expr;
 
@@ -156,11 +167,22 @@ rt_str br_expr_conjunct_text(const br_expr *expr, size_t index);
 // br_expr_conjunct_vars lists the variables that one part reads, each once; returns the count.
 size_t br_expr_conjunct_vars(const br_expr *expr, size_t index, const br_expr_use **ret_uses);
 
+// br_expr_conjunct_texts reads a part such as `data.city == "Cali"` or
+// `data.city in ["Cali", "Buga"]`: whoever knows the variable's value need not evaluate the rest. `is_false_absent` is set where the
+// variable is always there, or another part asks has() of it.
+//   returns   false for a part of another form, and of more than BR_EXPR_TEXTS_MAX texts
+bool br_expr_conjunct_texts(const br_expr *expr, size_t index, br_expr_texts *ret_texts);
+
 // br_expr_explain appends what one part read and gave, for people:
 // "data.delay_min = 28 → data.delay_min > 30 is false". What it computes on the way lies in
 // `arena`.
 void br_expr_explain(const br_expr *expr, size_t index, br_expr_load load, const void *user,
                      rt_arena *arena, rt_text *out);
+
+// br_expr_explain_failure says the same of the part that decided a result that is not true, without
+// evaluating it again.
+void br_expr_explain_failure(const br_expr *expr, const br_expr_result *result, br_expr_load load,
+                             const void *user, rt_text *out);
 
 // br_zone_offset reads "UTC", a fixed offset such as "-05:00", or a zone's name in our table.
 //   at_ms     the instant at which the offset is wanted

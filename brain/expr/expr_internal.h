@@ -248,6 +248,7 @@ typedef struct br__node {
     bool is_absolute; // LOAD and HAS: written .name, no variable of a macro
     bool is_raw;      // LOAD and HAS: the slot gives msgpack
     bool is_local;    // LOAD and HAS: a variable of a macro
+    bool is_there;    // LOAD and HAS: never absent
     uint8_t local;    // its number; of a macro: the number of its first variable
     uint8_t loop;     // of a macro: how many loops are around it
     uint8_t var_count;

@@ -135,6 +135,7 @@ resolve(void *user, rt_str path, br_expr_var *ret_var)
         if (slot >= 0) {
             *ret_var = (br_expr_var){.slot = slot_of(FROM_DATA, 0, (uint32_t)slot),
                                      .kind = env->type->fields[slot].kind,
+                                     .is_there = env->type->fields[slot].required,
                                      .field = &env->type->fields[slot]};
         }
         return slot >= 0;

@@ -61,12 +61,7 @@ explain_failure(consulting *c, const br_rule *rule, const br_expr_result *result
 {
     rt_text text;
     rt_text_init(&text, DETAIL_MAX);
-    if (result->failed_conjunct < br_expr_conjunct_count(rule->when)) {
-        br_expr_explain(rule->when, result->failed_conjunct, br_situation_load, c->situation,
-                        c->arena, &text);
-    } else {
-        rt_text_cstr(&text, br_expr_fault_text(result->fault));
-    }
+    br_expr_explain_failure(rule->when, result, br_situation_load, c->situation, &text);
     rt_str kept = keep_text(c, &text);
     rt_text_fini(&text);
     return kept;
@@ -322,57 +317,55 @@ consult_timer(consulting *c, const br_playbooks *set)
 // What the rules can propose at most: arrays are made as long as they need to be, because zeroing
 // the longest possible ones would cost more than the rules.
 static uint32_t
-proposals_at_most(const br_rule_list *rules, bool timer)
+proposals_at_most(const br_rule *const *rules, uint32_t rule_count, bool timer)
 {
     uint32_t count = timer ? PROPOSALS_MAX : 0;
-    for (uint32_t i = 0; i < rules->count && count < PROPOSALS_MAX; i++) {
-        count += rules->rules[i]->element < 0 ? rules->rules[i]->steps_most : 0;
+    for (uint32_t i = 0; i < rule_count && count < PROPOSALS_MAX; i++) {
+        count += rules[i]->element < 0 ? rules[i]->steps_most : 0;
     }
     return RT_MIN(count, PROPOSALS_MAX);
 }
 
 static uint32_t
-parts_of(const br_rule_list *rules)
+parts_of(const br_rule *const *rules, uint32_t rule_count)
 {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < rules->count; i++) {
-        count += rules->rules[i]->element >= 0;
+    for (uint32_t i = 0; i < rule_count; i++) {
+        count += rules[i]->element >= 0;
     }
     return count;
 }
 
-rt_err
-br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
-                     msg_consultation *ret)
+// Evaluates these rules, and where a timer is due what is verified then.
+static rt_err
+consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
+        const br_rule *const *rules, uint32_t count, msg_consultation *ret)
 {
-    const br_rule_list *rules = &set->by_type[situation->event->type->index];
-    memset(ret, 0, sizeof(*ret));
     bool timer = rt_str_is(situation->event->type->name, "timer.fired");
-    if (rules->count == 0 && !timer) {
+    if (count == 0 && !timer) {
         return RT_OK;
     }
-    uint32_t most = RT_MIN(rules->count, BR_CONSULTED_MAX);
-    uint32_t proposals = proposals_at_most(rules, timer);
+    uint32_t proposals = proposals_at_most(rules, count, timer);
     consulting c = {.situation = situation,
                     .arena = arena,
                     .out = ret,
                     .proposals = rt_arena_array(arena, msg_proposal, proposals),
-                    .consulted = rt_arena_array(arena, msg_consulted, most + 1),
-                    .timers = rt_arena_array(arena, msg_timer, most),
+                    .consulted = rt_arena_array(arena, msg_consulted, count + 1),
+                    .timers = rt_arena_array(arena, msg_timer, count),
                     .emissions = rt_arena_array(arena, msg_emission, 2),
-                    .shadow = rt_arena_array(arena, rt_str, most),
-                    .matches = rt_arena_array(arena, msg_match, parts_of(rules))};
+                    .shadow = rt_arena_array(arena, rt_str, count),
+                    .matches = rt_arena_array(arena, msg_match, parts_of(rules, count))};
     if (c.shadow == NULL || c.matches == NULL || c.proposals == NULL || c.consulted == NULL ||
         c.timers == NULL || c.emissions == NULL) {
         return RT_ENOMEM;
     }
-    for (uint32_t i = 0; i < rules->count && i < BR_CONSULTED_MAX; i++) {
-        if (rules->rules[i]->element == BR_ELEMENT_UNTIL) {
-            consult_until(&c, rules->rules[i]);
-        } else if (rules->rules[i]->element >= 0) {
-            consult_part(&c, rules->rules[i], set->version);
+    for (uint32_t i = 0; i < count; i++) {
+        if (rules[i]->element == BR_ELEMENT_UNTIL) {
+            consult_until(&c, rules[i]);
+        } else if (rules[i]->element >= 0) {
+            consult_part(&c, rules[i], set->version);
         } else {
-            consult_rule(&c, rules->rules[i], set->version);
+            consult_rule(&c, rules[i], set->version);
         }
     }
     if (timer) {
@@ -385,4 +378,32 @@ br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_
     ret->shadow.items = c.shadow;
     ret->matches.items = c.matches;
     return RT_OK;
+}
+
+rt_err
+br_playbooks_consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
+                     msg_consultation *ret)
+{
+    const br_rule *rules[BR_CONSULTED_MAX];
+    uint32_t found = br__index_find(set, situation, rules, BR_CONSULTED_MAX);
+    uint32_t most = RT_MIN(found, BR_CONSULTED_MAX);
+    memset(ret, 0, sizeof(*ret));
+    ret->crowded = found - most; // only in a set that was live before there was a bound
+    return consult(set, situation, arena, rules, most, ret);
+}
+
+rt_err
+br__consult_one(const br_playbooks *set, const br_playbook *playbook,
+                const br_situation *situation, rt_arena *arena, msg_consultation *ret)
+{
+    const br_rule_list *list = &set->by_type[situation->event->type->index];
+    const br_rule *rules[BR_CONSULTED_MAX];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < list->count && count < BR_CONSULTED_MAX; i++) {
+        if (list->rules[i]->playbook == playbook) {
+            rules[count++] = list->rules[i];
+        }
+    }
+    memset(ret, 0, sizeof(*ret));
+    return consult(set, situation, arena, rules, count, ret);
 }

@@ -14,6 +14,7 @@
 typedef struct fixture {
     br_pack *pack;
     br_playbooks *set;
+    bool restores;
     rt_arena *arena;
     rt_mpw wire;
     rt_event event;
@@ -51,7 +52,9 @@ use(fixture *f, const br_playbook_file *files, size_t count)
 {
     rt_diag *diag = rt_diag_new();
 
-    if (br_playbooks_compile(f->pack, files, count, 12, diag, &f->set) != RT_OK) {
+    rt_err err = f->restores ? br_playbooks_restore(f->pack, files, count, 12, diag, &f->set)
+                             : br_playbooks_compile(f->pack, files, count, 12, diag, &f->set);
+    if (err != RT_OK) {
         drive_report(diag);
     }
     rt_diag_free(diag);
@@ -201,10 +204,10 @@ test_consult_false_condition_says_which_and_why(void **state)
 {
     fixture *f = *state;
 
-    use_text(f, HEAD "when: data.risk > 0.5 && data.city == \"Cali\"\n" DO);
-    consult(f, "delay.detected", "order/1", "{\"risk\":0.75,\"city\":\"Pasto\"}");
+    use_text(f, HEAD "when: data.risk > 0.5 && data.city != \"Cali\"\n" DO);
+    consult(f, "delay.detected", "order/1", "{\"risk\":0.75,\"city\":\"Cali\"}");
 
-    check_verdict(f, "false", "Pasto");
+    check_verdict(f, "false", "data.city = \"Cali\"");
     CHECK_INT(f->out.proposals.count, 0);
 }
 
@@ -426,7 +429,7 @@ test_consult_consultation_with_long_values_can_be_read_back(void **state)
     rt_mpw w;
 
     use_text(f, "kind: playbook\nid: p\nevents: [customer.inquiry]\n"
-                "when: data.text == \"x\"\n" DO);
+                "when: data.text < \"a\"\n" DO);
     rt_mpw_init(&w, 1 << 20);
     for (size_t shift = 0; shift < 2; shift++) {
         char data[2100];
@@ -483,16 +486,19 @@ use_many(fixture *f, size_t count, int steps)
     use(f, files, count);
 }
 
+// Only a set that was live before there was the bound has more.
 static void
 test_consult_looks_at_no_more_than_its_bound(void **state)
 {
     fixture *f = *state;
 
+    f->restores = true;
     use_many(f, 70, 1);
     consult(f, "delay.detected", "order/1", "{}");
 
     CHECK_INT(f->out.consulted.count, BR_CONSULTED_MAX);
     CHECK_INT(f->out.proposals.count, BR_CONSULTED_MAX);
+    CHECK_INT(f->out.crowded, 70 - BR_CONSULTED_MAX);
 }
 
 static void

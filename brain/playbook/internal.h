@@ -171,9 +171,30 @@ typedef struct br_captured_view {
 } br_captured_view;
 
 
+// Positions in the list of an event type's rules, ascending.
+typedef struct br_rule_numbers {
+    uint16_t *rules;
+    uint32_t count;
+    uint32_t room;
+} br_rule_numbers;
+
+// The rules that compare one variable with texts.
+typedef struct br_index_slot {
+    uint32_t slot;
+    rt_map *texts; // text → place in `lists`
+    br_rule_numbers *lists;
+    uint32_t list_count;
+    uint32_t list_room;
+    br_rule_numbers absent; // those whose condition is a fault without the variable, not false
+} br_index_slot;
+
+// The rules of an event type, in the order of files, and the index over them (index.c).
 typedef struct br_rule_list {
     br_rule **rules;
     uint32_t count;
+    br_rule_numbers always; // those that any event of the type may set off
+    br_index_slot slots[BR_INDEX_SLOTS_MAX];
+    uint32_t slot_count;
 } br_rule_list;
 
 struct br_playbooks {
@@ -191,6 +212,7 @@ struct br_playbooks {
     bool runs;       // any of them does something in order
     bool is_guarded; // any of them has guardrails
     bool is_restored; // was live before, under the checks of then
+    bool looks_at_all; // whatever the index says
 };
 
 typedef struct br_loading {
@@ -212,6 +234,18 @@ void br__check_traps(const rt_node *root, rt_diag *diag);
 // br__check_sense looks at the set as a whole: playbooks that claim the same thing with the same
 // weight, actions that raise an event which leads back to them.
 void br__check_sense(const br_playbooks *set, rt_diag *diag);
+// br__index_build makes the index of each event type's rules, br__index_free releases that of one.
+void br__index_build(br_playbooks *set);
+void br__index_free(br_rule_list *list);
+// br__index_most is the most rules that one event can lead to.
+uint32_t br__index_most(const br_rule_list *list);
+// br__index_find lists the rules that an event may set off, in their order.
+//   returns   how many there are, which may be more than `max`
+uint32_t br__index_find(const br_playbooks *set, const br_situation *situation,
+                        const br_rule **ret_rules, uint32_t max);
+// br__consult_one is br_playbooks_consult of one playbook alone, whatever the index says.
+rt_err br__consult_one(const br_playbooks *set, const br_playbook *playbook,
+                       const br_situation *situation, rt_arena *arena, msg_consultation *ret);
 // br__rule_free releases what a rule compiled; the rule itself lives in the set's arena.
 void br__rule_free(br_rule *rule);
 // br__steps_free releases what a list of actions compiled.

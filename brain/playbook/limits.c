@@ -19,9 +19,19 @@ br__rule_for(const br_course *course, const br_playbook *playbook, const rt_even
              int64_t element)
 {
     const br_rule_list *list = &course->set->by_type[type->index];
-    for (uint32_t i = 0; i < list->count; i++) {
-        if (list->rules[i]->playbook == playbook && list->rules[i]->element == element) {
-            return list->rules[i];
+    uint32_t low = 0;
+    uint32_t high = list->count;
+    while (low < high) { // rules stand in the order of the set's playbooks
+        uint32_t middle = low + (high - low) / 2;
+        if (list->rules[middle]->playbook < playbook) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < list->count && list->rules[low]->playbook == playbook; low++) {
+        if (list->rules[low]->element == element) {
+            return list->rules[low];
         }
     }
     return NULL;

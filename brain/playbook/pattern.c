@@ -166,10 +166,7 @@ br__pattern_complete(br_advancing *a, const br_rule *rule, rt_str how,
             rt_text text;
             rt_text_init(&text, DETAIL_MAX);
             rt_text_cstr(&text, "where: ");
-            if (result.failed_conjunct < br_expr_conjunct_count(rule->where)) {
-                br_expr_explain(rule->where, result.failed_conjunct, br__captured_load, view,
-                                course->arena, &text);
-            }
+            br_expr_explain_failure(rule->where, &result, br__captured_load, view, &text);
             br__pattern_say(a, result.fault != BR_FAULT_NONE ? "error" : "false",
                 rt_arena_str(course->arena, rt_utf8_whole(rt_text_view(&text))));
             rt_text_fini(&text);

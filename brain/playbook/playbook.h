@@ -3,9 +3,10 @@
 // Layer: brain/playbook (may use runtime/**, brain/expr, brain/pack).   Threads: a set is immutable
 // once compiled.
 // A set is the whole directory of playbook files, compiled together or not at all. Rules are
-// indexed by event type, so an event costs only the rules that name its type. Every key stands in
-// keys.c, and for operators in playbooks/README.md. What lasts longer than one event (patterns,
-// holds, approvals, budgets, actions in order) goes on when an event is decided: course.h.
+// indexed by event type, and by the texts that their conditions compare a variable with (index.c),
+// so that an event costs only the rules that it may set off. Every key stands in keys.c, and for
+// operators in playbooks/README.md. What lasts longer than one event (patterns, holds, approvals,
+// budgets, actions in order) goes on when an event is decided: course.h.
 #ifndef CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
 #define CEREBRO_BRAIN_PLAYBOOK_PLAYBOOK_H
 
@@ -21,6 +22,8 @@
 #define BR_TESTS_MAX 32      // cases of one playbook
 #define BR_TEST_STEPS_MAX 32 // of one case
 #define BR_CONSULTED_MAX 64 // rules looked at for one event
+#define BR_RULES_MAX 4096   // that hear one event type
+#define BR_INDEX_SLOTS_MAX 8 // variables by which an event type's rules are found
 #define BR_CONSULTATION_BYTES_MAX (512u * 1024) // of one event's playbooks; more is not looked at
 #define BR_ELEMENTS_MAX 8   // parts of a pattern
 #define BR_CAPTURES_MAX 8   // values kept of each
@@ -68,7 +71,8 @@ rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, 
 //   errors    as br_playbooks_compile
 rt_err br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t count,
                             uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
-// br_playbooks_act lets playbooks in shadow or canary act as if they were live: for their cases.
+// br_playbooks_act lets playbooks in shadow or canary act as if they were live, and looks at every
+// rule, also at those that the index rules out: for their cases.
 void br_playbooks_act(br_playbooks *set);
 // br_playbooks_free releases a set; NULL is fine.
 void br_playbooks_free(br_playbooks *set);
@@ -85,7 +89,8 @@ uint64_t br_playbooks_hash(const br_playbook_file *files, size_t count);
 // br_playbooks_hears tells whether any rule names the event type (a timer.fired may be a
 // verification and is always heard).
 bool br_playbooks_hears(const br_playbooks *set, const rt_event_type *type);
-// br_playbooks_consult evaluates the rules of the event's type. Everything returned lives in
+// br_playbooks_consult evaluates the rules of the event's type that its index does not rule out:
+// those are false. Everything returned lives in
 // `arena`; a rule whose actions cannot be built (a missing field in a template) is reported as
 // an error in `consulted`, never half done.
 //   errors    RT_ENOMEM the arena's limit: the consultation is empty

@@ -3,7 +3,8 @@
 // conflicts with nothing.
 // Claims: two playbooks that hear one event type, ask for actions of one exclusive group about one
 // target and weigh the same are decided by the last tie-break, which no operator means. Their
-// conditions may exclude each other, so it is a warning.
+// conditions may exclude each other in a way that is not seen here, so it is a warning.
+// Bounds: more playbooks than are looked at for one event, as far as the index tells them apart.
 // Loops: an edge leads from a playbook whose action emits an event type to every playbook that
 // hears it. A playbook from which a path leads back to itself can set itself off without end; at
 // run time the causal depth stops it (RT_EVENT_DEPTH_MAX).
@@ -34,6 +35,47 @@ report_claim(const br_playbooks *set, const br_rule *rule, const br_step *step,
                 "'%.*s' (%.*s:%u) claims %.*s on the same event with the same weight",
                 RT_STR_ARG(info->id), RT_STR_ARG(info->file), its->mark.line,
                 RT_STR_ARG(step->action->group));
+}
+
+static bool
+have_one_in_common(const br_expr_texts *a, const br_expr_texts *b)
+{
+    for (uint32_t i = 0; i < a->count; i++) {
+        for (uint32_t k = 0; k < b->count; k++) {
+            if (rt_str_equal(a->texts[i], b->texts[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static bool
+excludes(const br_expr_texts *texts, const br_rule *other)
+{
+    br_expr_texts its;
+    size_t parts = other->when != NULL ? br_expr_conjunct_count(other->when) : 0;
+    for (size_t i = 0; i < parts; i++) {
+        if (br_expr_conjunct_texts(other->when, i, &its) && its.slot == texts->slot &&
+            !have_one_in_common(texts, &its)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Whether both compare a variable with texts, none of them the same.
+static bool
+exclude_each_other(const br_rule *a, const br_rule *b)
+{
+    br_expr_texts texts;
+    size_t parts = a->when != NULL ? br_expr_conjunct_count(a->when) : 0;
+    for (size_t i = 0; i < parts; i++) {
+        if (br_expr_conjunct_texts(a->when, i, &texts) && excludes(&texts, b)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // Whether a step claims what one of the other rule does; it is reported once.
@@ -86,8 +128,32 @@ check_claims(const br_playbooks *set, const br_rule_list *list, rt_diag *diag)
         bool found = false; // one rival of each is enough
         for (uint32_t k = 0; k < i && !found; k++) {
             found = weigh_the_same(list->rules[i]->playbook, list->rules[k]->playbook) &&
+                    !exclude_each_other(list->rules[i], list->rules[k]) &&
                     share_claim(set, list->rules[i], list->rules[k], diag);
         }
+    }
+}
+
+static void
+check_bounds(const br_playbooks *set, const br_rule_list *list, const rt_event_type *type,
+             rt_diag *diag)
+{
+    uint32_t most = br__index_most(list);
+    if (list->count <= BR_RULES_MAX && most <= BR_CONSULTED_MAX) {
+        return;
+    }
+    const br_rule *last = list->rules[list->count - 1];
+    rt_mark mark = last->steps.count > 0 ? last->steps.steps[0].mark : (rt_mark){1, 1, 0};
+    begin_file(set, last->playbook, diag);
+    if (list->count > BR_RULES_MAX) {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2066", mark, NULL,
+                    "%u playbooks hear '%.*s', %d may", list->count, RT_STR_ARG(type->name),
+                    BR_RULES_MAX);
+    } else {
+        rt_diag_add(diag, RT_SEVERITY_ERROR, "B2066", mark,
+                    "let each say which texts it is about: has(data.city) && data.city == \"Cali\"",
+                    "one '%.*s' may have to be looked at by %u playbooks, more than %d",
+                    RT_STR_ARG(type->name), most, BR_CONSULTED_MAX);
     }
 }
 
@@ -251,6 +317,7 @@ br__check_sense(const br_playbooks *set, rt_diag *diag)
         return; // warnings, and nobody reads them then
     }
     for (uint16_t t = 0; t < rt_catalog_count(br_pack_catalog(set->pack)); t++) {
+        check_bounds(set, &set->by_type[t], rt_catalog_at(br_pack_catalog(set->pack), t), diag);
         check_claims(set, &set->by_type[t], diag);
     }
     check_loops(set, diag);

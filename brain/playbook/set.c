@@ -57,6 +57,7 @@ free_rules(br_playbooks *set)
         for (uint32_t i = 0; i < set->by_type[t].count; i++) {
             br__rule_free(set->by_type[t].rules[i]);
         }
+        br__index_free(&set->by_type[t]);
     }
 }
 
@@ -260,6 +261,7 @@ compile(br_playbooks *set, const br_playbook_file *files, size_t count, rt_diag 
         err = load_file(set, &set->files[i], diag);
     }
     if (err == RT_OK) {
+        br__index_build(set);
         br__check_sense(set, diag);
     }
     // Counted before findings that say the same are made one: a list may hold them from before.
@@ -312,6 +314,7 @@ br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t 
 void
 br_playbooks_act(br_playbooks *set)
 {
+    set->looks_at_all = true;
     for (size_t i = 0; i < set->count; i++) {
         br_playbook_info *info = &set->playbooks[i].info;
         info->mode = info->mode == BR_MODE_OFF ? BR_MODE_OFF : BR_MODE_LIVE;

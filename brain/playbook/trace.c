@@ -274,7 +274,7 @@ static rt_err
 take_verdict(tracing *t, const br_playbooks *set)
 {
     msg_consultation said;
-    rt_err err = br_playbooks_consult(set, t->situation, t->arena, &said);
+    rt_err err = br__consult_one(set, t->playbook, t->situation, t->arena, &said);
     const msg_consulted *list = said.consulted.items;
     for (uint32_t i = 0; err == RT_OK && i < said.consulted.count; i++) {
         if (rt_str_equal(list[i].playbook, t->playbook->info.id)) {

@@ -226,10 +226,7 @@ still_holds(resuming *r)
     }
     rt_text_init(&text, DETAIL_MAX);
     rt_text_cstr(&text, "no longer so: ");
-    if (result.failed_conjunct < br_expr_conjunct_count(condition)) {
-        br_expr_explain(condition, result.failed_conjunct, r->load, r->user, r->course->arena,
-                        &text);
-    }
+    br_expr_explain_failure(condition, &result, r->load, r->user, &text);
     say(r, result.fault != BR_FAULT_NONE ? "error" : "false",
         rt_arena_str(r->course->arena, rt_utf8_whole(rt_text_view(&text))));
     rt_text_fini(&text);

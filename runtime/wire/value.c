@@ -152,6 +152,24 @@ rt_value_read(rt_mp *mp, rt_value *ret_value)
     return err;
 }
 
+// By hand: printf costs more than all else that a decision writes about a number.
+static void
+put_i64(rt_text *out, int64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (value < 0) {
+        digits[--at] = '-';
+    }
+    rt_text_put(out, digits + at, sizeof(digits) - at);
+}
+
 void
 rt_value_format(rt_text *out, rt_value value)
 {
@@ -166,7 +184,7 @@ rt_value_format(rt_text *out, rt_value value)
         rt_text_cstr(out, value.b ? "true" : "false");
         break;
     case RT_KIND_I64:
-        rt_text_printf(out, "%lld", (long long)value.i);
+        put_i64(out, value.i);
         break;
     case RT_KIND_F64:
         rt_text_put(out, buf, rt_format_f64(value.f, buf, sizeof(buf)));
