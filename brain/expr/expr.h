@@ -168,8 +168,8 @@ rt_str br_expr_conjunct_text(const br_expr *expr, size_t index);
 size_t br_expr_conjunct_vars(const br_expr *expr, size_t index, const br_expr_use **ret_uses);
 
 // br_expr_conjunct_texts reads a part such as `data.city == "Cali"` or
-// `data.city in ["Cali", "Buga"]`: whoever knows the variable's value need not evaluate the rest. `is_false_absent` is set where the
-// variable is always there, or another part asks has() of it.
+// `data.city in ["Cali", "Buga"]`: whoever knows the variable's value need not evaluate the rest.
+// `is_false_absent` is set where the variable is always there, or another part asks has() of it.
 //   returns   false for a part of another form, and of more than BR_EXPR_TEXTS_MAX texts
 bool br_expr_conjunct_texts(const br_expr *expr, size_t index, br_expr_texts *ret_texts);
 
