@@ -439,7 +439,7 @@ prepare(const char *source, uint32_t events)
 {
     load_events wire;
 
-    whole_start(&b.w, source, events, 64);
+    whole_start(&b.w, source, events, 64, 0);
     whole_send_upto(&b.w, b.w.messages.count);
     b.catalog = br_pack_catalog(b.w.pack);
     b.state = b.w.brain->state;

@@ -1,6 +1,6 @@
 // bench-path: the way of events through brain and agents on the simulated seams, for callgrind.
 //
-// usage: bench-path [--events N] [--batch N] [--source DIR]
+// usage: bench-path [--events N] [--batch N] [--playbooks N] [--source DIR]
 //
 // One thread, virtual time, the same events and the same turns in every run: instruction counts of
 // two builds can be compared, whatever else the machine does. Nothing here is timed.
@@ -36,6 +36,7 @@ main(int argc, char **argv)
     static whole w;
     uint32_t events = 20000;
     uint32_t batch = 64;
+    uint32_t playbooks = 0;
     const char *source = ".";
     bool ok = true;
 
@@ -45,6 +46,8 @@ main(int argc, char **argv)
             ok = read_number(argv[i + 1], &events);
         } else if (ok && strcmp(argv[i], "--batch") == 0) {
             ok = read_number(argv[i + 1], &batch) && batch <= 1024;
+        } else if (ok && strcmp(argv[i], "--playbooks") == 0) {
+            ok = read_number(argv[i + 1], &playbooks) && playbooks <= 1500;
         } else if (ok && strcmp(argv[i], "--source") == 0) {
             source = argv[i + 1];
         } else {
@@ -52,10 +55,10 @@ main(int argc, char **argv)
         }
     }
     if (!ok) {
-        (void)fprintf(stderr, "usage: bench-path [--events N] [--batch N] [--source DIR]\n");
+        (void)fprintf(stderr, "usage: bench-path [--events N] [--batch N] [--playbooks N] [--source DIR]\n");
         return 2;
     }
-    whole_start(&w, source, events + WARM_UP, batch);
+    whole_start(&w, source, events + WARM_UP, batch, playbooks);
     whole_send_upto(&w, WARM_UP / batch);
     uint64_t before = w.brain->metrics.events_in;
     uint64_t internal = w.brain->metrics.events_internal;

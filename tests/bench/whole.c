@@ -1,5 +1,6 @@
 #include "tests/bench/whole.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "agents/registry.h"
@@ -145,6 +146,28 @@ make_messages(whole *w, uint32_t events, uint32_t batch)
     load_events_free(&all);
 }
 
+// An operator's rules, one for each of so many customers: the same of each.
+static void
+write_playbooks(uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        char path[64];
+        char text[640];
+        (void)snprintf(path, sizeof(path), "/playbooks/customer-%04u.yaml", (unsigned)i);
+        int len = snprintf(text, sizeof(text),
+                           "kind: playbook\nid: customer-%u\n"
+                           "events: [order.approved, order.shipped, tracking.updated]\n"
+                           "when: has(order.city) && order.city == \"Cali\" "
+                           "&& has(order.customer_id) && order.customer_id == \"c%u\"\n"
+                           "throttle: {key: event.subject, per: 24h}\n"
+                           "do:\n  - {action: alert_operator, target: \"${event.subject}\", "
+                           "args: {text: \"${order.id}\"}}\n",
+                           (unsigned)i, (unsigned)i);
+        RT_ASSERT(len > 0 && (size_t)len < sizeof(text));
+        files_write_text(path, (rt_str){text, (size_t)len});
+    }
+}
+
 static void
 quiet(void *user, rt_log_level level, const char *line)
 {
@@ -154,7 +177,7 @@ quiet(void *user, rt_log_level level, const char *line)
 }
 
 void
-whole_start(whole *w, const char *source, uint32_t events, uint32_t batch)
+whole_start(whole *w, const char *source, uint32_t events, uint32_t batch, uint32_t playbooks)
 {
     *w = (whole){0};
     rt_log_set_sink(quiet, NULL);
@@ -162,6 +185,7 @@ whole_start(whole *w, const char *source, uint32_t events, uint32_t batch)
     sim_reset(1);
     sim_disk_reset();
     files_write();
+    write_playbooks(playbooks);
     w->pack = load_packs();
     for (int i = 0; i < RT_TENANT_MAX; i++) {
         w->zones[i] = tenant.utc_offset_ms;

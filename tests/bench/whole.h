@@ -27,8 +27,10 @@ typedef struct whole {
 } whole;
 
 // whole_start opens both with the packs and playbooks below `source`, and makes `events` events in
-// messages of `batch`. Exits the program when they are not there.
-void whole_start(whole *w, const char *source, uint32_t events, uint32_t batch);
+// messages of `batch`; `playbooks` more are made, each about one customer. Exits the program when
+// the files are not there.
+void whole_start(whole *w, const char *source, uint32_t events, uint32_t batch,
+                 uint32_t playbooks);
 // whole_send_upto sends messages until all up to `upto` are answered and decided.
 void whole_send_upto(whole *w, uint32_t upto);
 

@@ -164,8 +164,8 @@ files_load(const char *source_root)
     add_block("/playbooks/logistics/wrong-item.yaml", held_back);
 }
 
-static void
-write_file(const char *path, rt_str text)
+void
+files_write_text(const char *path, rt_str text)
 {
     char dir[PATH_CAP];
     rt_err err = RT_OK;
@@ -182,7 +182,7 @@ void
 files_write(void)
 {
     for (size_t i = 0; i < file_count; i++) {
-        write_file(files[i].path, (rt_str){files[i].text, files[i].len});
+        files_write_text(files[i].path, (rt_str){files[i].text, files[i].len});
     }
 }
 
@@ -201,6 +201,6 @@ files_write_playbook(unsigned number, bool broken)
     text = rt_new_array(char, FILE_BYTES_MAX + 256);
     len = snprintf(text, FILE_BYTES_MAX + 256, "%.*s\n%s%u\n", (int)files[first].len,
                    files[first].text, broken ? "]no such thing: " : "# variant ", number);
-    write_file(files[first].path, (rt_str){text, (size_t)len});
+    files_write_text(files[first].path, (rt_str){text, (size_t)len});
     rt_free(text);
 }
