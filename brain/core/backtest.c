@@ -676,6 +676,9 @@ br_backtest(const br_backtest_config *config, rt_diag *diag, br_backtest_result 
     }
     if (err == RT_OK) {
         ret_result->undecided = br_pending_count(f.pending);
+        if (config->on_end != NULL) {
+            config->on_end(config->user, f.state);
+        }
     }
     br__fork_close(&f);
     return err;

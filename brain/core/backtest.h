@@ -64,6 +64,8 @@ typedef struct br_backtest_config {
     // that it leads to; false ends it. Type, tenant and data are set, time_ms may be INT64_MIN: at
     // once. May be NULL.
     bool (*next_event)(void *user, rt_event *ret_event);
+    // Shown the state at the end; may be NULL.
+    void (*on_end)(void *user, const br_state *state);
     // Told now and then; false stops it (RT_EINTR is not an error of it: the result so far holds).
     bool (*on_progress)(void *user, const br_backtest_progress *progress);
     void *user;

@@ -254,5 +254,128 @@ class TraceTest(OperatorCase):
         self.assertIn("example", self.ctl("playbooks", "trace", "--help"))
 
 
+class CompareTest(OperatorCase):
+    """What one in shadow would do, against what is done without it."""
+
+    def setUp(self):
+        super().setUp()
+        weaker = BIG.replace("big-order", "weaker").replace("100000", "300000").replace(
+            "priority: 99", "priority: 98").replace(
+            "throttle: {key: data.customer_id, per: 1h}\n", "")
+        shadow = BIG.replace("mode: live", "mode: shadow").replace(
+            "throttle: {key: data.customer_id, per: 1h}",
+            "canary:\n  percent: 50\n  guardrails: {errors: 0.1, min_sample: 3}\n"
+            "budget: [{what: actions, limit: 2, window: 1h}]")
+        self.ctl("playbooks", "apply", self.write(weaker, "weaker.yaml"), self.write(shadow))
+
+    def test_agreement_counts_what_was_done_without_it(self):
+        self.send(big(1, 5), big(2, 200000))
+        found = self.ctl_json("playbooks", "compare", "big-order", code=1)
+        self.assertEqual((found["recommendation"], found["only_it"]), ("wait", 1))
+        self.send(big(3, 400000), big(4, 900000))
+        found = self.ctl_json("playbooks", "compare", "big-order")
+        self.assertEqual([found[k] for k in ("both", "only_it", "only_live", "neither", "acted")],
+                         [2, 1, 0, 1, 0])
+        self.assertEqual((found["agreement"]["hits"], found["agreement"]["of"]), (3, 4))
+        self.assertAlmostEqual(found["agreement"]["low"], 0.3006, 4)  # Wilson, 3 of 4
+        self.assertAlmostEqual(found["agreement"]["high"], 0.9544, 4)
+        self.assertEqual((found["as_live"]["actions"], found["as_live"]["over_budget"],
+                          found["as_live"]["conflicts_won"]), (2, 1, 1))
+        self.assertEqual(found["as_live"]["budgets"],
+                         [{"what": "actions", "used": 2, "limit": 2, "window_ms": 3600000}])
+        self.assertEqual(found["recommendation"], "promote")
+        text = self.ctl("playbooks", "compare", "big-order")
+        self.assertIn("recommendation: promote", text)
+        self.brain.stop()
+        self.assertEqual(self.ctl_json("playbooks", "compare", "big-order", *self.stopped()), found)
+        self.ctl("playbooks", "compare", "no-such-playbook", *self.stopped(), code=5)
+
+    def test_guardrails_that_say_no_end_with_1(self):
+        self.ctl("playbooks", "apply", self.write(BIG.replace("mode: live", "mode: shadow").replace(
+            "data.value > 100000", 'data.city == "Cali"').replace(
+            "throttle: {key: data.customer_id, per: 1h}",
+            "canary:\n  percent: 50\n  guardrails: {errors: 0.1, min_sample: 3}")))
+        self.send(*[big(n, 5) for n in range(4)])  # without a city
+        found = self.ctl_json("playbooks", "compare", "big-order", code=1)
+        self.assertEqual(found["recommendation"], "no")
+        self.assertIn("errors: 4 of 4", found["why"])
+        self.ctl("playbooks", "compare", "big-order", "--last", "soon", code=2)
+
+
+CANARY = """kind: playbook
+id: local
+doc: A canary that cannot judge an order without a city.
+owner: tests
+mode: canary
+canary:
+  percent: 100
+  by: event.subject
+  guardrails: {errors: 0.1, failed_actions: 0.5, min_sample: 5}
+events: [order.created]
+when: data.city == "Cali"
+priority: 99
+do:
+  - action: open_case
+    target: ${event.subject}
+    args: {kind: seen, text: "seen"}
+"""
+
+
+class GuardrailTest(OperatorCase):
+    """A canary that does badly is rolled back, whatever happens to the daemon meanwhile."""
+
+    def orders(self, first, count, city=None):
+        """New orders, with or without a city."""
+        events = [big(n, 5) for n in range(first, first + count)]
+        for event in events:
+            if city is not None:
+                event["data"]["city"] = city
+        return self.send(*events)
+
+    def crash(self):
+        """Killed as by a power cut, and started again."""
+        self.brain.kill()
+        self.brain.start()
+
+    def listed(self):
+        """What the list says of the canary."""
+        books = self.ctl_json("playbooks", "list")["playbooks"]
+        return [b for b in books if b["id"] == "local"][0]
+
+    def test_rollback_survives_kill_9_before_and_after_it(self):
+        self.ctl("playbooks", "apply", self.write(CANARY))
+        self.orders(0, 3, "Cali")
+        self.crash()
+        self.assertEqual(self.listed()["guardrails"]["errors"]["of"], 3)
+        self.orders(10, 1)
+        self.crash()
+        self.assertEqual(self.listed()["mode"], "canary")
+        bad = self.orders(20, 2)  # 3 of 6, with certainty more than a tenth
+        self.brain.kill()
+        self.brain.start()
+        row = self.listed()
+        self.assertEqual((row["mode"], row["set"]["by"]), ("shadow", "guardrails"))
+        self.assertIn("errors: ", row["set"]["reason"])
+        self.assertIn(row["set"]["seq"], bad)
+        rolled = [r["event"] for r in harness.events_of(self.brain.journal())
+                  if r["event"]["type"] == "playbook.rolled_back"]
+        self.assertEqual(len(rolled), 1)
+        self.assertEqual((rolled[0]["data"]["playbook"], rolled[0]["data"]["mode"],
+                          rolled[0]["data"]["guardrail"]), ("local", "shadow", "errors"))
+        after, = self.orders(30, 1, "Cali")
+        why = self.ctl_json("decisions", "why-not", "local", str(after))
+        self.assertEqual((why["answer"], why["stage"]), ("shadow", "mode"))
+        self.assertIn("rolled back at record %d: errors" % row["set"]["seq"], why["why"])
+        self.ctl("playbooks", "promote", "local", "canary:100", "--reason", "cities are back")
+        self.assertEqual((self.listed()["set"]["reason"], self.listed()["guardrails"]["errors"]["of"]),
+                         ("cities are back", 0))
+        again, = self.orders(40, 1, "Cali")
+        item, = self.ctl_json("playbooks", "trace", "local", "--event", str(again))
+        self.assertEqual(item["answer"], "yes")
+        self.brain.stop()
+        harness.check_verified(self, self.brain)
+        harness.check_audited(self, self.brain)
+
+
 if __name__ == "__main__":
     sys.exit(harness.main())

@@ -24,6 +24,8 @@ WANTED = [
     'expensive-parcel',
     'order/a4  shadow',
     'data.status == "exception"                            true',
+    'the same was done          1             0',
+    'recommendation: wait: it was to act 1 times, 20 are wanted',
     'expensive-parcel is canary:50 (was shadow)',
     'expensive-parcel is live (was canary:50)',
     'order/a6  playbook:expensive-parcel',

@@ -261,24 +261,6 @@ put_applied(ctl_run *run, const ctl_changes *changes, rt_bytes answer)
     return CTL_OK;
 }
 
-// The text with another `mode:`; a line more where it has none.
-static rt_str
-with_mode(ctl_run *run, rt_str text, const char *mode)
-{
-    const char key[] = "\nmode:";
-    const char *at = memmem(text.ptr, text.len, key, sizeof(key) - 1);
-    const char *id = memmem(text.ptr, text.len, "\nid:", 4);
-    const char *from = at != NULL ? at : id;
-    if (from == NULL) {
-        return text;
-    }
-    const char *line_end = memchr(from + 1, '\n', (size_t)(text.ptr + text.len - from - 1));
-    const char *end = line_end != NULL ? line_end : text.ptr + text.len;
-    const char *keep_until = at != NULL ? from : end; // a line `id` stays, a line `mode` goes
-    return rt_arena_printf(run->arena, "%.*s\nmode: %s%.*s", (int)(keep_until - text.ptr),
-                           text.ptr, mode, (int)(text.ptr + text.len - end), end);
-}
-
 static int
 need_live(ctl_run *run, const ctl_place *place)
 {
@@ -322,7 +304,7 @@ gather_changes(ctl_run *run, const ctl_place *place, const ctl_drafts *drafts,
     for (uint32_t i = 0; i < drafts->count && code == CTL_OK; i++) {
         rt_str text = drafts->files[i].text;
         const char *path = place_of(run, &live, place, ctl_playbook_id(text));
-        text = mode != NULL ? with_mode(run, text, mode) : text;
+        text = mode != NULL ? ctl_with_mode(run, text, mode) : text;
         code = ctl_changes_add(run, changes, path, text);
     }
     ctl_drafts_free(&live);

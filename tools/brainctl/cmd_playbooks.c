@@ -31,7 +31,9 @@ ctl_cmd_playbooks_list(ctl_run *run)
         rt_str mode = ctl_str(playbook, "mode");
         int64_t ms = ctl_i64(playbook, "throttle_ms");
         ctl_grid_str(&grid, CTL_BOLD, ctl_str(playbook, "id"));
-        ctl_grid_str(&grid, rt_str_is(mode, "live") ? CTL_GREEN : CTL_YELLOW, mode);
+        bool guarded = rt_str_is(ctl_str(playbook, "set.by"), "guardrails");
+        ctl_grid_printf(&grid, rt_str_is(mode, "live") ? CTL_GREEN : CTL_YELLOW, "%.*s%s",
+                        RT_STR_ARG(mode), guarded ? " (guardrails)" : "");
         ctl_grid_str(&grid, CTL_PLAIN, ctl_str(playbook, "kind"));
         ctl_grid_printf(&grid, CTL_PLAIN, "%llu",
                         (unsigned long long)ctl_u64(playbook, "events"));

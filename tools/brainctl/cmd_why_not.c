@@ -178,6 +178,9 @@ find_parts(ctl_run *run, const ctl_place *place, const ctl_sets *sets, finding *
     if (code == CTL_OK && ctl_tracer_count(tracer) > 0) {
         code = ctl_tracer_at(tracer, 0, traced);
         f->traced = code == CTL_OK ? traced : NULL;
+        if (code == CTL_OK && traced->verdict.fired) { // with what the condition's own entry says
+            (void)snprintf(f->text, sizeof(f->text), "%.*s", RT_STR_ARG(traced->verdict.why));
+        }
     }
     if (code == CTL_OK) {
         put_finding(run, f);

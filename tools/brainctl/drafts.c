@@ -175,3 +175,20 @@ ctl_drafts_check(ctl_run *run, const br_pack *pack, const ctl_drafts *drafts, co
     rt_diag_free(diag);
     return code;
 }
+
+rt_str
+ctl_with_mode(ctl_run *run, rt_str text, const char *mode)
+{
+    const char key[] = "\nmode:";
+    const char *at = memmem(text.ptr, text.len, key, sizeof(key) - 1);
+    const char *id = memmem(text.ptr, text.len, "\nid:", 4);
+    const char *from = at != NULL ? at : id;
+    if (from == NULL) {
+        return text;
+    }
+    const char *line_end = memchr(from + 1, '\n', (size_t)(text.ptr + text.len - from - 1));
+    const char *end = line_end != NULL ? line_end : text.ptr + text.len;
+    const char *keep_until = at != NULL ? from : end; // a line `id` stays, a line `mode` goes
+    return rt_arena_printf(run->arena, "%.*s\nmode: %s%.*s", (int)(keep_until - text.ptr),
+                           text.ptr, mode, (int)(text.ptr + text.len - end), end);
+}

@@ -22,6 +22,9 @@ void ctl_drafts_free(ctl_drafts *drafts);
 //   ret_set   files in run->arena
 void ctl_drafts_apply(ctl_run *run, const ctl_drafts *drafts, const ctl_set *base,
                       ctl_set *ret_set);
+// ctl_with_mode gives a playbook's text with another `mode:`, in run->arena; a line more where it
+// has none.
+rt_str ctl_with_mode(ctl_run *run, rt_str text, const char *mode);
 // ctl_drafts_check compiles that set; findings are reported.   returns the exit code
 int ctl_drafts_check(ctl_run *run, const br_pack *pack, const ctl_drafts *drafts,
                      const ctl_set *edited);
