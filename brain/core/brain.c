@@ -184,7 +184,12 @@ maybe_switch_playbooks(br_brain *brain)
     rt_record record;
     rt_mpw *w = rt_journal_begin(brain->journal, RT_RECORD_PLAYBOOKS, 0,
                                  br__now_ms(brain, RT_TIME_NONE));
-    br_state_encode_playbooks(br_playbooks_version(set), files, count, w);
+    br_set_note note = {.by = rt_str_of(brain->next_by),
+                        .how = rt_str_of(brain->next_how),
+                        .reason = rt_str_of(brain->next_reason)};
+    br_state_encode_playbooks(br_playbooks_version(set), files, count,
+                              note.by.len > 0 ? &note : NULL, w);
+    brain->next_by[0] = '\0';
     rt_free(files);
     brain->next_playbooks = NULL;
     rt_err err = rt_journal_end(brain->journal, &record);
@@ -616,6 +621,24 @@ br_brain_reload_playbooks(br_brain *brain, rt_diag *diag)
         rt_wake_send(brain->wake);
     }
     return RT_OK;
+}
+
+static void
+keep_note(char *out, size_t cap, rt_str text)
+{
+    text = rt_utf8_whole((rt_str){text.ptr, RT_MIN(text.len, cap - 1)});
+    (void)snprintf(out, cap, "%.*s", RT_STR_ARG(text)); // it fits
+}
+
+void
+br_brain_note_playbooks(br_brain *brain, rt_str by, rt_str how, rt_str reason)
+{
+    if (brain->next_playbooks == NULL) {
+        return;
+    }
+    keep_note(brain->next_by, sizeof(brain->next_by), by);
+    keep_note(brain->next_how, sizeof(brain->next_how), how);
+    keep_note(brain->next_reason, sizeof(brain->next_reason), reason);
 }
 
 bool

@@ -124,6 +124,9 @@ void br_brain_free(br_brain *brain);
 // one has errors. Takes effect once everything taken before is decided.
 //   errors    RT_ECONFIG findings in `diag`
 rt_err br_brain_reload_playbooks(br_brain *brain, rt_diag *diag) RT_MUST_USE;
+// br_brain_note_playbooks says who made the set live that goes live next, how and why; it is kept
+// in the set's record. Without such a set it does nothing.
+void br_brain_note_playbooks(br_brain *brain, rt_str by, rt_str how, rt_str reason);
 // br_check_playbooks compiles a playbook directory without a brain.
 //   errors    RT_ECONFIG findings in `diag`
 rt_err br_check_playbooks(const br_pack *pack, const char *dir, rt_diag *diag) RT_MUST_USE;

@@ -394,7 +394,15 @@ br__ask_reload(const br_ask *ask)
         rt_diag_free(diag);
         return;
     }
+    char by[64];
+    rt_str how = br__arg_str(ask, "how");
+    const br_playbooks *before = brain->next_playbooks;
     rt_err err = br_brain_reload_playbooks(ask->brain, diag);
+    br__name_user(ask, by, sizeof(by));
+    if (brain->next_playbooks != before) {
+        br_brain_note_playbooks(ask->brain, rt_str_of(by), how.len > 0 ? how : RT_STR("reload"),
+                                br__arg_str(ask, "reason"));
+    }
     if (err != RT_OK && rt_diag_errors(diag) == 0) {
         br__refuse(ask->control, ask->call, err, NULL, "%s", rt_err_detail());
     } else {

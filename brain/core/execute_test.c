@@ -51,7 +51,7 @@ setup(void **state)
     (void)audit_kit_start(f->kit);
     w = rt_journal_begin(f->kit->journal, RT_RECORD_PLAYBOOKS, 0, f->kit->now_ms);
     br_state_encode_playbooks(1, &(br_playbook_file){RT_STR("hook.yaml"), rt_str_of(HOOK_PLAYBOOK)},
-                              1, w);
+                              1, NULL, w);
     (void)audit_kit_end(f->kit);
     audit_kit_commit(f->kit);
     *state = f;
@@ -203,7 +203,8 @@ test_execute_loop_of_actions_is_cut_off_and_named(void **state)
     int64_t until_ms = sim_now_ms() + PATIENCE_MS;
 
     br_state_encode_playbooks(
-        2, files, 2, rt_journal_begin(f->kit->journal, RT_RECORD_PLAYBOOKS, 0, f->kit->now_ms));
+        2, files, 2, NULL,
+        rt_journal_begin(f->kit->journal, RT_RECORD_PLAYBOOKS, 0, f->kit->now_ms));
     (void)audit_kit_end(f->kit);
     (void)audit_kit_any(f->kit);
     f->per_minute = 1000;

@@ -406,7 +406,7 @@ send_playbooks(br_host_link *host)
     }
     rt_mpw payload;
     rt_mpw_init(&payload, RT_JOURNAL_PAYLOAD_MAX);
-    br_state_encode_playbooks(br_playbooks_version(set), files, count, &payload);
+    br_state_encode_playbooks(br_playbooks_version(set), files, count, NULL, &payload);
     msg_fed record = {.kind = RT_RECORD_PLAYBOOKS, .payload = rt_mpw_view(&payload)};
     msg_records records = {.decided_seq = brain->decided_seq, .records = {&record, 1}};
     rt_mpw_clear(&brain->message);

@@ -201,6 +201,9 @@ struct br_brain {
     int64_t reject_since_us;
     // playbooks waiting to become live
     br_playbooks *next_playbooks;
+    char next_by[64]; // who made it live, how and why; empty: nobody is known
+    char next_how[64];
+    char next_reason[512];
     br_control *control;
     // stop
     rt_err failed;

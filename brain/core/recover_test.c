@@ -140,7 +140,7 @@ write_playbook(fixture *f, const char *text)
 {
     br_playbook_file file = {RT_STR("x.yaml"), rt_str_of(text)};
 
-    br_state_encode_playbooks(1, &file, 1, begin_record(f, RT_RECORD_PLAYBOOKS, 0));
+    br_state_encode_playbooks(1, &file, 1, NULL, begin_record(f, RT_RECORD_PLAYBOOKS, 0));
     rt_record record = end_record(f);
     br_state_apply_playbooks(f->state, &record, state_kit_playbook(f->pack, text, 1));
 }
@@ -559,7 +559,7 @@ test_recover_playbooks_with_errors_are_refused(void **state)
     fixture *f = *state;
     br_playbook_file file = {RT_STR("x.yaml"), RT_STR("kind: playbook\nid: p\n")};
 
-    br_state_encode_playbooks(1, &file, 1, begin_record(f, RT_RECORD_PLAYBOOKS, 0));
+    br_state_encode_playbooks(1, &file, 1, NULL, begin_record(f, RT_RECORD_PLAYBOOKS, 0));
     (void)end_record(f);
     CHECK_ERR(start(f), RT_ECONFIG);
     CHECK_TRUE(rt_diag_errors(f->diag) > 0);

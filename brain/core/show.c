@@ -209,15 +209,32 @@ show_reject(const rt_record *record, rt_mpw *w)
     return true;
 }
 
-// A playbook set that went live: [version, [[name, text], ...]].
+static void
+show_note(rt_mp *mp, uint32_t parts, br_map *item)
+{
+    uint32_t three;
+    rt_str by;
+    rt_str how;
+    rt_str reason;
+    if (parts >= 3 && rt_mp_array(mp, &three) == RT_OK && three >= 3 &&
+        rt_mp_str(mp, &by) == RT_OK && rt_mp_str(mp, &how) == RT_OK &&
+        rt_mp_str(mp, &reason) == RT_OK) {
+        br__map_str(item, "by", by);
+        br__map_str(item, "how", how);
+        br__map_str(item, "reason", reason);
+    }
+}
+
+// A playbook set that went live: [version, [[name, text], ...]], and who made it live.
 static bool
 show_playbooks(const rt_record *record, rt_mpw *w)
 {
     rt_mp mp = rt_mp_init(record->payload);
+    uint32_t parts;
     uint32_t count;
     uint64_t version;
     br_map item = begin_item(record, w);
-    if (rt_mp_array(&mp, &count) == RT_OK && rt_mp_u64(&mp, &version) == RT_OK &&
+    if (rt_mp_array(&mp, &parts) == RT_OK && rt_mp_u64(&mp, &version) == RT_OK &&
         rt_mp_array(&mp, &count) == RT_OK) {
         br__map_u64(&item, "version", version);
         size_t header = rt_mpw_array32(br__map_key(&item, "files"));
@@ -230,6 +247,7 @@ show_playbooks(const rt_record *record, rt_mpw *w)
             rt_mpw_str(w, name);
         }
         rt_mpw_patch32(w, header, written);
+        show_note(&mp, parts, &item);
     }
     br__map_end(&item);
     return true;

@@ -431,15 +431,22 @@ br_state_apply_decision(br_state *state, const rt_record *record, const msg_deci
 }
 
 void
-br_state_encode_playbooks(uint64_t version, const br_playbook_file *files, size_t count, rt_mpw *w)
+br_state_encode_playbooks(uint64_t version, const br_playbook_file *files, size_t count,
+                          const br_set_note *note, rt_mpw *w)
 {
-    rt_mpw_array(w, 2);
+    rt_mpw_array(w, note != NULL ? 3 : 2);
     rt_mpw_u64(w, version);
     rt_mpw_array(w, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
         rt_mpw_array(w, 2);
         rt_mpw_str(w, files[i].name);
         rt_mpw_str(w, files[i].text);
+    }
+    if (note != NULL) {
+        rt_mpw_array(w, 3);
+        rt_mpw_str(w, note->by);
+        rt_mpw_str(w, note->how);
+        rt_mpw_str(w, note->reason);
     }
 }
 
@@ -458,7 +465,11 @@ read_pair(rt_mp *mp)
 static rt_err
 decode_files(rt_mp *mp, uint64_t *ret_version, br_playbook_file *files, uint32_t *ret_count)
 {
-    rt_err err = read_pair(mp);
+    uint32_t parts; // what follows the files is for people
+    rt_err err = rt_mp_array(mp, &parts);
+    if (err == RT_OK && parts < 2) {
+        err = rt_fail(RT_EPROTO, "a list of %u instead of 2", parts);
+    }
     if (err == RT_OK) {
         err = rt_mp_u64(mp, ret_version);
     }

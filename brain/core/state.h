@@ -101,9 +101,16 @@ void br_state_apply_playbooks(br_state *state, const rt_record *record, br_playb
 // br_state_decode_playbooks compiles the set in a PLAYBOOKS record.
 rt_err br_state_decode_playbooks(const br_pack *pack, rt_bytes payload, rt_diag *diag,
                                  br_playbooks **ret_set) RT_MUST_USE;
-// br_state_encode_playbooks writes the payload of a PLAYBOOKS record.
+// br_state_encode_playbooks writes the payload of a PLAYBOOKS record: [version, [[name, text]
+// ...]], and with a note [by, how, reason] behind it, which nothing but people looks at.
+//   note   NULL: nobody is known
+typedef struct br_set_note {
+    rt_str by;
+    rt_str how; // apply, rollback ...
+    rt_str reason;
+} br_set_note;
 void br_state_encode_playbooks(uint64_t version, const br_playbook_file *files, size_t count,
-                               rt_mpw *w);
+                               const br_set_note *note, rt_mpw *w);
 // br_state_apply_start and br_state_apply_reject fold the records of those kinds.
 void br_state_apply_start(br_state *state, const rt_record *record);
 void br_state_apply_reject(br_state *state, const rt_record *record);

@@ -389,7 +389,7 @@ go_live(fixture *f, const char *text, uint64_t version)
 {
     br_playbook_file file = {RT_STR("x.yaml"), rt_str_of(text)};
 
-    br_state_encode_playbooks(version, &file, 1, begin(f, RT_RECORD_PLAYBOOKS));
+    br_state_encode_playbooks(version, &file, 1, NULL, begin(f, RT_RECORD_PLAYBOOKS));
     const rt_record *record = end(f);
     br_state_apply_playbooks(f->state, record, state_kit_playbook(f->pack, text, version));
 }
@@ -400,7 +400,7 @@ live_files(fixture *f, const br_playbook_file *files, size_t count)
     rt_diag *diag = rt_diag_new();
     br_playbooks *set = NULL;
 
-    br_state_encode_playbooks(1, files, count, begin(f, RT_RECORD_PLAYBOOKS));
+    br_state_encode_playbooks(1, files, count, NULL, begin(f, RT_RECORD_PLAYBOOKS));
     const rt_record *record = end(f);
     CHECK_OK(br_state_decode_playbooks(f->pack, record->payload, diag, &set));
     br_state_apply_playbooks(f->state, record, set);
@@ -673,9 +673,9 @@ test_state_playbooks_that_cannot_be_read_are_refused(void **state)
     for (size_t i = 0; i <= BR_PLAYBOOKS_MAX; i++) {
         files[i] = (br_playbook_file){RT_STR("x"), RT_STR("")};
     }
-    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX + 1, &w);
+    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX + 1, NULL, &w);
     check_playbooks_refused(f, &w, RT_ELIMIT);
-    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, &w);
+    br_state_encode_playbooks(1, files, BR_PLAYBOOKS_MAX, NULL, &w);
     check_playbooks_refused(f, &w, RT_ECONFIG); // as many as may be, but none is a playbook
     rt_mpw_array(&w, 3); // one too many, in itself or in a file
     rt_mpw_u64(&w, 1);

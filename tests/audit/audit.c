@@ -201,7 +201,7 @@ see_playbooks(audit *a, const audit_record *record)
             note_playbook(a, record->seq, name, text);
         }
     }
-    if (mp.bad || two != 2) {
+    if (mp.bad || two < 2) {
         audit__say(a, record->seq, "playbooks", "no playbook set");
         return;
     }

@@ -164,7 +164,7 @@ use(play *p, uint8_t which)
     RT_ASSERT(br_playbooks_compile(fuzz_pack(), files, count, version, diag, &set) == RT_OK);
     rt_diag_free(diag);
     rt_mpw_clear(&scratch);
-    br_state_encode_playbooks(version, files, count, &scratch);
+    br_state_encode_playbooks(version, files, count, NULL, &scratch);
     br_state_apply_playbooks(p->state,
                              keep(p, RT_RECORD_PLAYBOOKS, rt_mpw_view(&scratch)), set);
 }

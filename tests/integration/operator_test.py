@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import harness
 from harness import order
@@ -300,6 +301,74 @@ class CompareTest(OperatorCase):
         self.assertEqual(found["recommendation"], "no")
         self.assertIn("errors: 4 of 4", found["why"])
         self.ctl("playbooks", "compare", "big-order", "--last", "soon", code=2)
+
+
+class HistoryTest(OperatorCase):
+    """What was live at a time, who made it so, and why."""
+
+    def mode_at(self, at, *flags):
+        """The version and the mode of big-order at an instant in milliseconds."""
+        text = "%s.%03dZ" % (time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at // 1000)), at % 1000)
+        found = self.ctl_json("playbooks", "list", "--at", text, *flags)
+        modes = [p["mode"] for p in found["playbooks"] if p["id"] == "big-order"]
+        return found["version"], modes[0] if modes else None
+
+    def test_sets_and_modes_are_known_with_who_and_why(self):
+        self.ctl("playbooks", "apply", self.write(BIG), "--mode", "shadow", "--reason", "first look")
+        self.send(big(1, 5))
+        self.ctl("playbooks", "promote", "big-order", "canary:20", "--reason", "looks well")
+        self.send(big(2, 5))
+        self.ctl("playbooks", "apply", self.write(BIG), "--reason", "all of them")
+        self.send(big(3, 5))
+        self.ctl("playbooks", "rollback", "--to", "1", "--reason", "too many")
+        self.send(big(4, 5))
+        items = self.ctl_json("playbooks", "history")
+        uid = "uid:%d" % os.geteuid()
+        self.assertEqual([(i["kind"], i.get("version"), i.get("by"), i.get("how"), i.get("reason"))
+                          for i in items],
+                         [("set", 4, uid, "rollback to v1", "too many"),
+                          ("set", 3, uid, "apply", "all of them"),
+                          ("mode", None, uid, None, "looks well"),
+                          ("set", 2, uid, "apply as shadow", "first look"),
+                          ("set", 1, None, None, None)])
+        at = [i["at_ms"] for i in items]
+        wanted = [(4, None), (3, "live"), (2, "canary"), (2, "shadow"), (1, None)]
+        self.assertEqual([self.mode_at(ms) for ms in at], wanted)
+        text = self.ctl("playbooks", "history")
+        self.assertIn("big-order is canary:20", text)
+        self.assertIn("rollback to v1: too many", text)
+        self.ctl("playbooks", "list", "--at", "2000-01-01T00:00:00Z", code=5)
+        self.ctl("playbooks", "list", "--at", "noon", code=2)
+        self.brain.stop()
+        self.assertEqual([self.mode_at(ms, *self.stopped()) for ms in at], wanted)
+        self.assertEqual(self.ctl_json("playbooks", "history", *self.stopped()), items)
+        harness.check_verified(self, self.brain)
+
+    def test_backtest_shows_what_an_edit_would_have_decided(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        self.send(big(1, 200000), big(2, 400000), big(3, 5))
+        self.ctl("playbooks", "backtest", self.write(BIG, "same.yaml"))
+        edit = self.write(BIG.replace("100000", "300000"), "edit.yaml")
+        for flags in [], self.stopped():
+            found = self.ctl_json("playbooks", "backtest", edit, *flags, code=1)
+            book = [p for p in found["playbooks"] if p["playbook"] == "big-order"][0]
+            self.assertEqual((book["fired_then"], book["fired_now"], book["lost"]), (2, 1, 1))
+            self.assertEqual(found["actions_then"] - found["actions_now"], 1)
+            if not flags:
+                self.brain.stop()
+
+    def test_a_broken_file_changes_nothing(self):
+        self.ctl("playbooks", "apply", self.write(BIG))
+        before = self.ctl_json("playbooks", "history")
+        broken = self.write(BIG.replace("data.value", "data.valeu"), "broken.yaml")
+        code, out, said = self.run_ctl("playbooks", "apply", broken)
+        self.assertEqual(code, 1, out + said)
+        self.assertEqual(self.ctl_json("playbooks", "history"), before)
+        with open(os.path.join(self.brain.playbooks, "big-order.yaml"), encoding="utf-8") as f:
+            self.assertEqual(f.read(), BIG)
+        self.ctl("playbooks", "diff", code=1)
+        self.ctl("playbooks", "diff", "2", "2")
+        self.ctl("playbooks", "rollback", "--to", "99", code=5)
 
 
 CANARY = """kind: playbook

@@ -31,6 +31,7 @@ WANTED = [
     'order/a6  playbook:expensive-parcel',
     'removed',
     'go live (was v2)',
+    'rollback to v1: too many cases',
     '0\n',
 ]
 

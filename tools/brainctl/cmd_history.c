@@ -57,50 +57,116 @@ open_sets(ctl_run *run, ctl_place *place, ctl_sets *sets)
 }
 
 static void
-put_history_json(ctl_run *run, const ctl_sets *sets)
+write_set(ctl_run *run, const ctl_sets *sets, size_t i)
 {
-    ctl_list_begin(run);
-    for (size_t i = sets->count; i > 0; i--) {
-        const ctl_set *set = &sets->sets[i - 1];
-        tally t = compare_sets(i > 1 ? set - 1 : NULL, set);
-        char hash[32];
-        ctl_map map = ctl_map_begin(4096);
-        (void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)set->hash);
-        ctl_map_u64(&map, "version", set->version);
-        ctl_map_u64(&map, "seq", set->seq);
-        rt_mpw_i64(ctl_map_key(&map, "at_ms"), set->at_ms);
-        ctl_map_str(&map, "hash", rt_str_of(hash));
-        ctl_map_u64(&map, "playbooks", set->count);
-        ctl_map_u64(&map, "added", t.added);
-        ctl_map_u64(&map, "removed", t.removed);
-        ctl_map_u64(&map, "changed", t.changed);
-        ctl_list_item(run, ctl_map_end(&map));
-        ctl_map_fini(&map);
-    }
-    ctl_list_end(run);
+    const ctl_set *set = &sets->sets[i];
+    tally t = compare_sets(i > 0 ? set - 1 : NULL, set);
+    char hash[32];
+    ctl_map map = ctl_map_begin(8192);
+    (void)snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)set->hash);
+    ctl_map_str(&map, "kind", RT_STR("set"));
+    ctl_map_u64(&map, "version", set->version);
+    ctl_map_u64(&map, "seq", set->seq);
+    rt_mpw_i64(ctl_map_key(&map, "at_ms"), set->at_ms);
+    ctl_map_str(&map, "hash", rt_str_of(hash));
+    ctl_map_u64(&map, "playbooks", set->count);
+    ctl_map_u64(&map, "added", t.added);
+    ctl_map_u64(&map, "removed", t.removed);
+    ctl_map_u64(&map, "changed", t.changed);
+    ctl_map_str(&map, "by", set->by);
+    ctl_map_str(&map, "how", set->how);
+    ctl_map_str(&map, "reason", set->reason);
+    ctl_list_item(run, ctl_map_end(&map));
+    ctl_map_fini(&map);
 }
 
+static void
+write_mode(ctl_run *run, const ctl_mode_change *m)
+{
+    ctl_map map = ctl_map_begin(8192);
+    ctl_map_str(&map, "kind", RT_STR("mode"));
+    ctl_map_u64(&map, "seq", m->seq);
+    rt_mpw_i64(ctl_map_key(&map, "at_ms"), m->at_ms);
+    ctl_map_str(&map, "playbook", m->playbook);
+    ctl_map_str(&map, "mode", m->mode);
+    if (rt_str_is(m->mode, "canary")) {
+        rt_mpw_f64(ctl_map_key(&map, "percent"), m->percent);
+    }
+    ctl_map_str(&map, "by", m->by);
+    ctl_map_str(&map, "reason", m->reason);
+    ctl_list_item(run, ctl_map_end(&map));
+    ctl_map_fini(&map);
+}
+
+static void
+put_set(ctl_grid *grid, const ctl_sets *sets, size_t i)
+{
+    const ctl_set *set = &sets->sets[i];
+    tally t = compare_sets(i > 0 ? set - 1 : NULL, set);
+    char at[RT_RFC3339_CAP];
+    ctl_grid_printf(grid, i + 1 == sets->count ? CTL_BOLD : CTL_PLAIN, "v%llu",
+                    (unsigned long long)set->version);
+    ctl_grid_cstr(grid, CTL_PLAIN, rt_format_rfc3339(set->at_ms, at));
+    ctl_grid_printf(grid, CTL_PLAIN, "%llu", (unsigned long long)set->seq);
+    ctl_grid_printf(grid, CTL_PLAIN, "%u", set->count);
+    ctl_grid_printf(grid, CTL_PLAIN, "+%u -%u ~%u", t.added, t.removed, t.changed);
+    ctl_grid_printf(grid, CTL_DIM, "%016llx", (unsigned long long)set->hash);
+    ctl_grid_str(grid, CTL_PLAIN, set->by);
+    ctl_grid_printf(grid, CTL_DIM, "%.*s%s%.*s", RT_STR_ARG(set->how),
+                    set->reason.len > 0 ? ": " : "", RT_STR_ARG(set->reason));
+}
+
+static void
+put_mode(ctl_grid *grid, const ctl_mode_change *m)
+{
+    char at[RT_RFC3339_CAP];
+    char share[32] = "";
+    if (rt_str_is(m->mode, "canary")) {
+        (void)snprintf(share, sizeof(share), ":%g", m->percent);
+    }
+    ctl_grid_cstr(grid, CTL_PLAIN, "");
+    ctl_grid_cstr(grid, CTL_PLAIN, rt_format_rfc3339(m->at_ms, at));
+    ctl_grid_printf(grid, CTL_PLAIN, "%llu", (unsigned long long)m->seq);
+    ctl_grid_cstr(grid, CTL_PLAIN, "");
+    ctl_grid_printf(grid, CTL_YELLOW, "%.*s is %.*s%s", RT_STR_ARG(m->playbook),
+                    RT_STR_ARG(m->mode), share);
+    ctl_grid_cstr(grid, CTL_PLAIN, "");
+    ctl_grid_str(grid, CTL_PLAIN, m->by);
+    ctl_grid_str(grid, CTL_DIM, m->reason);
+}
+
+// Sets and modes, newest first.
 static void
 put_history(ctl_run *run, const ctl_sets *sets)
 {
     static const ctl_column columns[] = {{"VERSION", true, 0},   {"LIVE FROM", false, 0},
                                          {"RECORD", true, 0},    {"PLAYBOOKS", true, 0},
-                                         {"CHANGES", false, 0}, {"HASH", false, 0}};
+                                         {"CHANGES", false, 0}, {"HASH", false, 0},
+                                         {"BY", false, 0},      {"HOW AND WHY", false, 0}};
+    bool is_json = ctl_is_json(run);
     ctl_grid grid;
     ctl_grid_init(&grid, columns, RT_COUNT(columns));
-    for (size_t i = sets->count; i > 0; i--) {
-        const ctl_set *set = &sets->sets[i - 1];
-        tally t = compare_sets(i > 1 ? set - 1 : NULL, set);
-        char at[RT_RFC3339_CAP];
-        ctl_grid_printf(&grid, i == sets->count ? CTL_BOLD : CTL_PLAIN, "v%llu",
-                        (unsigned long long)set->version);
-        ctl_grid_cstr(&grid, CTL_PLAIN, rt_format_rfc3339(set->at_ms, at));
-        ctl_grid_printf(&grid, CTL_PLAIN, "%llu", (unsigned long long)set->seq);
-        ctl_grid_printf(&grid, CTL_PLAIN, "%u", set->count);
-        ctl_grid_printf(&grid, CTL_PLAIN, "+%u -%u ~%u", t.added, t.removed, t.changed);
-        ctl_grid_printf(&grid, CTL_DIM, "%016llx", (unsigned long long)set->hash);
+    size_t mode = sets->mode_count;
+    if (is_json) {
+        ctl_list_begin(run);
     }
-    ctl_put_grid(run, &grid, 0);
+    for (size_t i = sets->count; i > 0 || mode > 0;) {
+        bool is_mode = mode > 0 && (i == 0 || sets->modes[mode - 1].seq > sets->sets[i - 1].seq);
+        if (is_mode && is_json) {
+            write_mode(run, &sets->modes[--mode]);
+        } else if (is_mode) {
+            put_mode(&grid, &sets->modes[--mode]);
+        } else if (is_json) {
+            write_set(run, sets, --i);
+        } else {
+            put_set(&grid, sets, --i);
+        }
+    }
+    if (is_json) {
+        ctl_list_end(run);
+    } else {
+        ctl_put_grid(run, &grid, 0);
+    }
     ctl_grid_fini(&grid);
 }
 
@@ -113,11 +179,7 @@ ctl_cmd_playbooks_history(ctl_run *run)
     if (code != CTL_OK) {
         return code;
     }
-    if (ctl_is_json(run)) {
-        put_history_json(run, &sets);
-    } else {
-        put_history(run, &sets);
-    }
+    put_history(run, &sets);
     if (sets.first_seq > 1) {
         ctl_note(run, "the journal begins with record %llu: older sets are not known",
                  (unsigned long long)sets.first_seq);
@@ -319,6 +381,9 @@ ctl_cmd_playbooks_apply(ctl_run *run)
     ctl_drafts drafts = {.count = 0};
     ctl_changes changes = {.count = 0};
     rt_bytes answer;
+    char how[48];
+    (void)snprintf(how, sizeof(how), "apply%s%s", mode != NULL ? " as " : "",
+                   mode != NULL ? mode : "");
     if (mode != NULL && strcmp(mode, "shadow") != 0 && strcmp(mode, "live") != 0 &&
         strcmp(mode, "off") != 0 && strcmp(mode, "canary") != 0) {
         return ctl_refuse(run, RT_EINVAL, "off, shadow, canary or live", "no mode '%s'", mode);
@@ -335,7 +400,7 @@ ctl_cmd_playbooks_apply(ctl_run *run)
         code = gather_changes(run, &place, &drafts, &changes);
     }
     if (code == CTL_OK) { // the reload checks, plays the cases, and refuses the set as a whole
-        code = ctl_install(run, &changes, &answer);
+        code = ctl_install(run, &changes, how, &answer);
     }
     if (code == CTL_OK) {
         code = put_applied(run, &changes, answer);
@@ -394,6 +459,7 @@ ctl_cmd_playbooks_rollback(ctl_run *run)
     ctl_sets sets;
     ctl_changes changes = {.count = 0};
     rt_bytes answer;
+    char how[48];
     int code = open_sets(run, &place, &sets);
     if (code != CTL_OK) {
         return code;
@@ -408,10 +474,11 @@ ctl_cmd_playbooks_rollback(ctl_run *run)
                           "no other set was ever live");
     }
     if (code == CTL_OK) {
+        (void)snprintf(how, sizeof(how), "rollback to v%llu", (unsigned long long)target->version);
         code = gather_rollback(run, &place, target, &changes);
     }
     if (code == CTL_OK) {
-        code = ctl_install(run, &changes, &answer);
+        code = ctl_install(run, &changes, how, &answer);
     }
     if (code == CTL_OK) {
         code = put_applied(run, &changes, answer);

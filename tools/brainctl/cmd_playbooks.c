@@ -4,8 +4,10 @@
 #include "runtime/base/alloc.h"
 #include "tools/brainctl/commands.h"
 #include "tools/brainctl/door.h"
+#include "tools/brainctl/install.h"
 #include "tools/brainctl/local_pack.h"
 #include "tools/brainctl/output.h"
+#include "tools/brainctl/sets.h"
 
 int
 ctl_cmd_playbooks_list(ctl_run *run)
@@ -17,6 +19,10 @@ ctl_cmd_playbooks_list(ctl_run *run)
     rt_bytes playbook;
     ctl_grid grid;
     char throttle[64];
+    if (ctl_given(run, CTL_FLAG_AT) || ctl_given(run, CTL_FLAG_DATA) ||
+        ctl_given(run, CTL_FLAG_JOURNAL) || ctl_given(run, CTL_FLAG_CONFIG)) {
+        return ctl_list_at(run);
+    }
     int code = ctl_call(run, "playbooks.list", NULL, NULL, NULL, &answer);
     if (code != CTL_OK) {
         return code;
@@ -52,7 +58,7 @@ ctl_cmd_playbooks_reload(ctl_run *run)
 {
     rt_bytes answer;
     char fine[128];
-    int code = ctl_call(run, "playbooks.reload", NULL, NULL, NULL, &answer);
+    int code = ctl_reload(run, "reload", &answer);
     if (code != CTL_OK) {
         return code;
     }

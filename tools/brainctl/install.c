@@ -47,7 +47,19 @@ put_back(ctl_run *run, const ctl_changes *changes, size_t count)
 }
 
 int
-ctl_install(ctl_run *run, const ctl_changes *changes, rt_bytes *ret_answer)
+ctl_reload(ctl_run *run, const char *how, rt_bytes *ret_answer)
+{
+    const char *reason = run->opt.values[CTL_FLAG_REASON];
+    ctl_map args = ctl_map_begin(8192);
+    ctl_map_str(&args, "how", rt_str_of(how));
+    ctl_map_str(&args, "reason", rt_str_of(reason));
+    int code = ctl_call(run, "playbooks.reload", &args, NULL, NULL, ret_answer);
+    ctl_map_fini(&args);
+    return code;
+}
+
+int
+ctl_install(ctl_run *run, const ctl_changes *changes, const char *how, rt_bytes *ret_answer)
 {
     size_t written = 0;
     rt_err err = RT_OK;
@@ -55,7 +67,7 @@ ctl_install(ctl_run *run, const ctl_changes *changes, rt_bytes *ret_answer)
         err = write_text(changes->list[written].path, changes->list[written].text);
         written += err == RT_OK;
     }
-    int code = err == RT_OK ? ctl_call(run, "playbooks.reload", NULL, NULL, NULL, ret_answer)
+    int code = err == RT_OK ? ctl_reload(run, how, ret_answer)
                             : ctl_fail(run, err, "nothing was changed");
     bool refused = code == CTL_OK && ctl_u64(*ret_answer, "errors") > 0;
     if (code != CTL_OK || refused) {

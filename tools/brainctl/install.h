@@ -25,6 +25,9 @@ int ctl_changes_add(ctl_run *run, ctl_changes *changes, const char *path, rt_str
 // refuses, everything is put back as it was and the findings are shown.
 //   ret_answer  of the reload
 //   returns     the exit code: CTL_NO when the set was refused
-int ctl_install(ctl_run *run, const ctl_changes *changes, rt_bytes *ret_answer);
+//   how         what is kept beside who it was and --reason: "apply", "rollback to v12" ...
+int ctl_install(ctl_run *run, const ctl_changes *changes, const char *how, rt_bytes *ret_answer);
+// ctl_reload only asks the brain to reload.
+int ctl_reload(ctl_run *run, const char *how, rt_bytes *ret_answer);
 
 #endif

@@ -145,6 +145,7 @@ on_signal(void *user, int signo)
     if (signo == SIGHUP) {
         rt_diag *diag = rt_diag_new();
         rt_err err = br_brain_reload_playbooks(d->brain, diag);
+        br_brain_note_playbooks(d->brain, RT_STR("SIGHUP"), RT_STR("reload"), RT_STR(""));
         if (err != RT_OK) {
             rt_text text;
             rt_text_init(&text, 65536);
