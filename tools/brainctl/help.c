@@ -6,13 +6,29 @@
 #include "tools/brainctl/output.h"
 #include "tools/brainctl/parse.h"
 
+static int
+name_of(const ctl_command *command, char *name, size_t cap)
+{
+    return snprintf(name, cap, "%s%s%s", command->noun, command->verb[0] != '\0' ? " " : "",
+                    command->verb);
+}
+
+// One line for each command of a noun; NULL is all.
 static void
-command_line(rt_text *out, const ctl_command *command, int width)
+command_lines(rt_text *out, const char *noun)
 {
     char name[64];
-    (void)snprintf(name, sizeof(name), "%s%s%s", command->noun,
-                   command->verb[0] != '\0' ? " " : "", command->verb);
-    rt_text_printf(out, "  %-*s %s\n", width, name, command->summary);
+    int width = 0;
+    for (size_t i = 0; i < ctl_command_count(); i++) {
+        width = RT_MAX(width, name_of(&ctl_commands()[i], name, sizeof(name)));
+    }
+    for (size_t i = 0; i < ctl_command_count(); i++) {
+        const ctl_command *command = &ctl_commands()[i];
+        if (noun == NULL || strcmp(command->noun, noun) == 0) {
+            (void)name_of(command, name, sizeof(name));
+            rt_text_printf(out, "  %-*s  %s\n", width, name, command->summary);
+        }
+    }
 }
 
 static void
@@ -45,9 +61,7 @@ ctl_help_all(rt_text *out)
                       "  brainctl events publish carrier.status -s carrier/veloz -d status=down\n"
                       "\n"
                       "commands\n");
-    for (size_t i = 0; i < ctl_command_count(); i++) {
-        command_line(out, &ctl_commands()[i], 17);
-    }
+    command_lines(out, NULL);
     rt_text_cstr(out, "\nflags of every command\n");
     flag_lines(out, ctl_common_flags());
     rt_text_cstr(out, "\nbrainctl help COMMAND [VERB] tells more.\n");
@@ -57,11 +71,7 @@ void
 ctl_help_noun(rt_text *out, const char *noun)
 {
     rt_text_printf(out, "brainctl %s: commands\n", noun);
-    for (size_t i = 0; i < ctl_command_count(); i++) {
-        if (strcmp(ctl_commands()[i].noun, noun) == 0) {
-            command_line(out, &ctl_commands()[i], 17);
-        }
-    }
+    command_lines(out, noun);
 }
 
 void
