@@ -26,7 +26,7 @@ command_lines(rt_text *out, const char *noun)
         const ctl_command *command = &ctl_commands()[i];
         if (noun == NULL || strcmp(command->noun, noun) == 0) {
             (void)name_of(command, name, sizeof(name));
-            rt_text_printf(out, "  %-*s  %s\n", width, name, command->summary);
+            rt_text_printf(out, "  %-*s %s\n", width, name, command->summary);
         }
     }
 }
