@@ -55,7 +55,8 @@ main(int argc, char **argv)
         }
     }
     if (!ok) {
-        (void)fprintf(stderr, "usage: bench-path [--events N] [--batch N] [--playbooks N] [--source DIR]\n");
+        (void)fprintf(stderr, "usage: bench-path [--events N] [--batch N] [--playbooks N] "
+                              "[--source DIR]\n");
         return 2;
     }
     whole_start(&w, source, events + WARM_UP, batch, playbooks);
