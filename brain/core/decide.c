@@ -249,14 +249,15 @@ playbook_won(const deciding *d, rt_str id)
 }
 
 // A throttle counts what was done, not what was wished: a playbook whose actions all lost, were
-// refused or are in shadow may ask again.
+// refused or are in shadow may ask again. To do nothing, where a policy chose it, is something.
 static void
 give_back_throttles(deciding *d)
 {
     msg_consulted *consulted = d->consultation.consulted.items;
     for (uint32_t i = 0; i < d->consultation.consulted.count; i++) {
         bool took = consulted[i].throttle_key.len > 0 && rt_str_is(consulted[i].verdict, "fired");
-        if (took && !playbook_won(d, consulted[i].playbook)) {
+        if (took && !playbook_won(d, consulted[i].playbook) &&
+            !br_course_did_nothing(&d->course, consulted[i].playbook)) {
             consulted[i].throttle_key = RT_STR("");
         } else if (took) {
             br_course_took(&d->course, consulted[i].playbook, consulted[i].throttle_key);
@@ -441,10 +442,10 @@ situate(const void *user, const rt_event *event, int64_t now_ms, br_situation *r
 }
 
 static bool
-is_silent(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms)
+is_silent(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms,
+          int64_t *ret_ago_ms)
 {
-    int64_t ago_ms;
-    return br_state_throttled(user, tenant, playbook, key, now_ms, &ago_ms);
+    return br_state_throttled(user, tenant, playbook, key, now_ms, ret_ago_ms);
 }
 
 // What playbooks do over several events, at this event's place in the journal.
@@ -547,6 +548,13 @@ fill(deciding *d)
     }
     for (uint32_t i = 0; d->course.run_count > 0 && i < d->candidate_count; i++) {
         br_course_ran(&d->course, &d->candidates[i].msg);
+    }
+    for (uint32_t i = 0; d->course.draw_count > 0 && i < d->candidate_count; i++) {
+        br_course_acted(&d->course, &d->candidates[i].msg);
+    }
+    err = br_course_learn(&d->course);
+    if (err != RT_OK) {
+        return err;
     }
     err = guard(d);
     if (err != RT_OK) {

@@ -168,6 +168,25 @@ test_cases_say_what_the_brain_said(void **state)
     rt_diag_free(diag);
 }
 
+// Of an outcome that a policy learned from only the decision speaks.
+static bool
+is_rewarded(const msg_consulted *consulted)
+{
+    return rt_str_is(consulted->verdict, "rewarded");
+}
+
+static uint32_t
+count_heard(const msg_decision *decision)
+{
+    const msg_consulted *list = decision->consulted.items;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < decision->consulted.count; i++) {
+        count += !is_rewarded(&list[i]);
+    }
+    return count;
+}
+
 // What a consultation says of one event, from what was recorded with it; what becomes of one that
 // fired (throttled, waiting for the end of quiet hours) is settled at the decision.
 static void
@@ -176,7 +195,7 @@ check_consulted(const msg_consultation *said, const msg_decision *decision)
     const msg_consulted *a = said->consulted.items;
     const msg_consulted *b = decision->consulted.items;
 
-    CHECK_U64(said->consulted.count, decision->consulted.count);
+    CHECK_U64(said->consulted.count, count_heard(decision)); // those come last
     for (uint32_t i = 0; i < said->consulted.count; i++) {
         bool fired = rt_str_is(a[i].verdict, "fired");
         bool same = fired ? rt_str_is(b[i].verdict, "fired") || rt_str_is(b[i].verdict, "throttled")
@@ -384,6 +403,9 @@ check_traced(const traced *t, const msg_decision *decision, uint64_t *ruled_out)
         rt_str detail = fired ? RT_STR("") : list[i].detail;
         bool is_false;
 
+        if (is_rewarded(&list[i])) {
+            continue;
+        }
         rt_text_clear(&want);
         rt_text_printf(&want, "%.*s %.*s %.*s\n", RT_STR_ARG(list[i].playbook),
                        RT_STR_ARG(verdict), RT_STR_ARG(detail));

@@ -20,6 +20,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "brain/math/symmetric.h"
 #include "runtime/base/check.h"
 
 #define INFORMATION_MIN 1e-4
@@ -35,27 +36,10 @@ logistic(double log_odds)
     return 1.0 / (1.0 + exp(-fmin(fmax(log_odds, -LOG_ODDS_MAX), LOG_ODDS_MAX)));
 }
 
-static size_t
-row_at(size_t row)
-{
-    return row * (row + 1) / 2;
-}
-
 static bool
 is_positive(double value)
 {
     return isfinite(value) && value > 0.0;
-}
-
-static bool
-are_finite(const double *values, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!isfinite(values[i])) {
-            return false;
-        }
-    }
-    return true;
 }
 
 rt_err
@@ -71,7 +55,7 @@ br_online_logistic_init(br_online_logistic *model, const br_online_logistic_conf
         !is_positive(config->feature_limit)) {
         return rt_fail(RT_EINVAL, "half-life, deviations and feature limit must be positive");
     }
-    if (!are_finite(config->prior_mean, BR_ONLINE_LOGISTIC_DIM_MAX)) {
+    if (!br_are_finite(config->prior_mean, BR_ONLINE_LOGISTIC_DIM_MAX)) {
         return rt_fail(RT_EINVAL, "a prior mean is not finite");
     }
     memset(model, 0, sizeof(*model));
@@ -85,7 +69,7 @@ br_online_logistic_init(br_online_logistic *model, const br_online_logistic_conf
 
         model->prior_mean[i] = config->prior_mean[i];
         model->weights[i] = config->prior_mean[i];
-        model->covariances[row_at(i) + i] = sd * sd;
+        model->covariances[br_symmetric_row(i) + i] = sd * sd;
     }
     return RT_OK;
 }
@@ -102,12 +86,13 @@ br_online_logistic_check(const br_online_logistic *model)
         !is_positive(model->stationary_variance) || !is_positive(model->feature_limit)) {
         return rt_fail(RT_ECORRUPT, "learner has impossible settings");
     }
-    if (!are_finite(model->prior_mean, model->dim) || !are_finite(model->weights, model->dim) ||
-        !are_finite(model->covariances, row_at(model->dim))) {
+    if (!br_are_finite(model->prior_mean, model->dim) ||
+        !br_are_finite(model->weights, model->dim) ||
+        !br_are_finite(model->covariances, br_symmetric_row(model->dim))) {
         return rt_fail(RT_ECORRUPT, "learner holds a number that is not finite");
     }
     for (size_t i = 0; i < model->dim; i++) {
-        if (!(model->covariances[row_at(i) + i] > 0.0)) {
+        if (!(model->covariances[br_symmetric_row(i) + i] > 0.0)) {
             return rt_fail(RT_ECORRUPT, "learner has variance <= 0 at weight %zu", i);
         }
     }
@@ -136,33 +121,6 @@ load_case(const br_online_logistic *model, const double *features, size_t featur
     return RT_OK;
 }
 
-static double
-dot(const double *a, const double *b, size_t count)
-{
-    double sum = 0.0;
-
-    for (size_t i = 0; i < count; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
-// ret_spread = P x, from the lower triangle alone.
-static void
-spread_of(const br_online_logistic *model, const double *x, double *ret_spread)
-{
-    for (size_t i = 0; i < model->dim; i++) {
-        const double *row = &model->covariances[row_at(i)];
-        double sum = row[i] * x[i];
-
-        for (size_t j = 0; j < i; j++) {
-            sum += row[j] * x[j];
-            ret_spread[j] += row[j] * x[i];
-        }
-        ret_spread[i] = sum;
-    }
-}
-
 // Source: MacKay 1992, "The evidence framework applied to classification networks", the moderated
 // output sigma(z / sqrt(1 + pi v / 8)).
 static double
@@ -187,10 +145,10 @@ br_online_logistic_predict(const br_online_logistic *model, const double *featur
     if (err != RT_OK) {
         return err;
     }
-    spread_of(model, x, spread);
-    variance = fmax(dot(x, spread, model->dim), 0.0);
+    br_symmetric_times(model->covariances, model->dim, x, spread);
+    variance = fmax(br_dot(x, spread, model->dim), 0.0);
     moderation = moderation_of(variance);
-    ret_forecast->log_odds = moderation * dot(model->weights, x, model->dim);
+    ret_forecast->log_odds = moderation * br_dot(model->weights, x, model->dim);
     ret_forecast->log_odds_sd = sqrt(variance);
     ret_forecast->probability = logistic(ret_forecast->log_odds);
     for (size_t i = 0; ret_contributions != NULL && i < model->dim; i++) {
@@ -209,7 +167,7 @@ age_to(br_online_logistic *model, int64_t at_ms)
     }
     keep = exp2(-((double)at_ms - (double)model->last_ms) / (double)model->half_life_ms);
     for (size_t i = 0; i < model->dim; i++) {
-        double *row = &model->covariances[row_at(i)];
+        double *row = &model->covariances[br_symmetric_row(i)];
         double learned = model->weights[i] - model->prior_mean[i];
 
         model->weights[i] = model->prior_mean[i] + keep * learned;
@@ -242,12 +200,12 @@ br_online_logistic_update(br_online_logistic *model, const double *features, siz
         return rt_fail(RT_EINVAL, "a case cannot weigh %g", weight);
     }
     age_to(model, at_ms);
-    spread_of(model, x, spread);
-    probability = logistic(dot(model->weights, x, model->dim));
+    br_symmetric_times(model->covariances, model->dim, x, spread);
+    probability = logistic(br_dot(model->weights, x, model->dim));
     information = weight * fmax(probability * (1.0 - probability), INFORMATION_MIN);
-    share = 1.0 / (1.0 + information * dot(x, spread, model->dim));
+    share = 1.0 / (1.0 + information * br_dot(x, spread, model->dim));
     for (size_t i = 0; i < model->dim; i++) {
-        double *row = &model->covariances[row_at(i)];
+        double *row = &model->covariances[br_symmetric_row(i)];
 
         model->weights[i] += spread[i] * share * weight * ((positive ? 1.0 : 0.0) - probability);
         for (size_t j = 0; j <= i; j++) {

@@ -190,13 +190,17 @@ br__choose(const br_rule *rule, br_expr_load load, const void *user, rt_arena *a
                        .load = load,
                        .user = user,
                        .how = RT_STR(""),
-                       .model = RT_STR("")};
+                       .model = RT_STR(""),
+                       .propensity = 1};
     *ret_verdict = "error";
     if (rule->choice == NULL) {
         return true;
     }
     if (rule->choice->side_key != NULL && !take_side(rule, arena, ret)) {
         return false;
+    }
+    if (rule->playbook->policy != NULL) {
+        return true;
     }
     if (rule->choice->way_count > 0 && !take_way(rule, arena, ret)) {
         return false;
@@ -214,5 +218,7 @@ br__choice_mark(const br_chosen *chosen, msg_proposal *proposals, uint32_t count
 {
     for (uint32_t i = 0; chosen->model.len > 0 && i < count; i++) {
         proposals[i].model = chosen->model;
+        proposals[i].propensity = chosen->propensity;
+        proposals[i].factors = chosen->factors;
     }
 }

@@ -179,6 +179,23 @@ consult_until(consulting *c, const br_rule *rule)
     }
 }
 
+// An outcome that a policy may learn from: whether it does is settled at the decision, and nothing
+// is said when it does not.
+static void
+consult_outcome(consulting *c, const br_rule *rule, uint64_t version)
+{
+    br_expr_result result;
+    br_expr_eval(rule->key, br_situation_load, c->situation, c->arena, &result);
+    if (result.fault != BR_FAULT_NONE || result.value.kind != RT_KIND_STR) {
+        look_at(c, rule->playbook, version, "error")->detail = rt_arena_printf(
+            c->arena, "reward.join: %s", br_expr_fault_text(result.fault));
+        return;
+    }
+    c->matches[c->out->matches.count++] = (msg_match){.playbook = rule->playbook->info.id,
+                                                      .element = BR_MATCH_REWARD,
+                                                      .key = result.value.s};
+}
+
 static void
 consult_rule(consulting *c, const br_rule *rule, uint64_t version)
 {
@@ -207,7 +224,8 @@ consult_rule(consulting *c, const br_rule *rule, uint64_t version)
         return;
     }
     consulted->detail = chosen.how;
-    if (!build_steps(c, playbook, &chosen, &why)) {
+    if (playbook->policy == NULL && // which is drawn at the decision
+        !build_steps(c, playbook, &chosen, &why)) {
         consulted->verdict = RT_STR("error");
         consulted->detail = why;
         return;
@@ -266,7 +284,9 @@ escalate(consulting *c, const br_playbook *playbook, msg_consulted *consulted)
     rt_mpw_str(&data, rt_utf8_whole((rt_str){source.ptr, RT_MIN(source.len, REASON_MAX)}));
     emit(c, playbook, "playbook.escalated", &data);
     rt_mpw_fini(&data);
-    br_chosen all = {&playbook->escalate, br_situation_load, c->situation, {NULL, 0}, {NULL, 0}};
+    br_chosen all = {.steps = &playbook->escalate,
+                     .load = br_situation_load,
+                     .user = c->situation};
     if (!build_steps(c, playbook, &all, &why)) {
         consulted->detail = why;
     }
@@ -331,7 +351,7 @@ parts_of(const br_rule *const *rules, uint32_t rule_count)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < rule_count; i++) {
-        count += rules[i]->element >= 0;
+        count += rules[i]->element >= 0 || rules[i]->element == BR_RULE_REWARD;
     }
     return count;
 }
@@ -364,6 +384,8 @@ consult(const br_playbooks *set, const br_situation *situation, rt_arena *arena,
             consult_until(&c, rules[i]);
         } else if (rules[i]->element >= 0) {
             consult_part(&c, rules[i], set->version);
+        } else if (rules[i]->element == BR_RULE_REWARD) {
+            consult_outcome(&c, rules[i], set->version);
         } else {
             consult_rule(&c, rules[i], set->version);
         }

@@ -235,6 +235,10 @@ br__course_act(br_course *course, const br_rule *rule, br_expr_load load, const 
         return false;
     }
     *ret_verdict = "error";
+    if (rule->playbook->policy != NULL && !br__policy_draw(course, rule, ret, ret_verdict)) {
+        *ret_why = ret->how;
+        return false;
+    }
     return br__course_ask(course, rule->playbook, ret, ret_why);
 }
 
@@ -307,6 +311,8 @@ follow_timer(br_course *course)
         br__budget_timer(course, id, rest);
     } else if (timer_of(key, "resolved", &rest)) {
         br__until_timer(course, id, rest);
+    } else if (timer_of(key, "reward", &rest)) {
+        br__reward_timer(course, id, rest);
     }
 }
 
@@ -320,11 +326,11 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
         return true;
     }
     const msg_consulted *consulted = said->consulted.items;
-    for (uint32_t i = 0; set->is_bounded && i < said->consulted.count; i++) {
+    for (uint32_t i = 0; (set->is_bounded || set->learns) && i < said->consulted.count; i++) {
         const br_playbook *playbook = rt_str_is(consulted[i].verdict, "fired")
                                           ? br__playbook_find(set, consulted[i].playbook)
                                           : NULL;
-        if (playbook != NULL && playbook->is_bounded) {
+        if (playbook != NULL && (playbook->is_bounded || playbook->policy != NULL)) {
             return true;
         }
     }
@@ -356,6 +362,8 @@ br_course_follow(br_course *course)
     for (uint32_t i = 0; i < course->said->matches.count; i++) {
         if (matches[i].element == BR_ELEMENT_UNTIL) {
             br__until_match(course, &matches[i]);
+        } else if (matches[i].element == BR_MATCH_REWARD) {
+            br__reward_match(course, &matches[i]);
         } else {
             br__pattern_match(course, &matches[i]);
         }

@@ -17,6 +17,7 @@
 
 typedef struct br_firing br_firing; // a playbook that acts, or would
 typedef struct br_run br_run;       // actions in order
+typedef struct br_draw br_draw;     // what a policy chose
 
 typedef struct br_course {
     const br_playbooks *set;
@@ -33,8 +34,9 @@ typedef struct br_course {
     // what is known now, of an event that was taken before
     void (*situate)(const void *user, const rt_event *event, int64_t now_ms,
                     br_situation *ret_situation);
-    // whether a playbook is suppressed for that key by its throttle
-    bool (*silent)(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms);
+    // whether a playbook is suppressed for that key by its throttle, and how long ago it fired
+    bool (*silent)(const void *user, rt_tenant tenant, rt_str playbook, rt_str key, int64_t now_ms,
+                   int64_t *ret_ago_ms);
     const void *user;
     msg_consultation *said; // its lists grow
     rt_msg_list timers;     // of msg_timer, set whatever becomes of the proposals
@@ -43,6 +45,8 @@ typedef struct br_course {
     uint32_t firing_count;
     br_run *runs[BR_CONSULTED_MAX];
     uint32_t run_count;
+    br_draw *draws[BR_CONSULTED_MAX];
+    uint32_t draw_count;
     bool is_settled; // the candidates were looked at
     // made when they are needed
     rt_event *event;
@@ -96,6 +100,13 @@ bool br_throttle_ended(const br_playbooks *set, const br_progress *progress, rt_
                        rt_str playbook, rt_str key, int64_t fired_ms);
 // br_course_took notes that a playbook has fired for a key of its throttle.
 void br_course_took(br_course *course, rt_str playbook, rt_str throttle_key);
+// br_course_acted tells what became of a candidate where policies were drawn; br_course_learn,
+// after all of them, lets the choices that were done wait for their rewards.
+//   errors    RT_ENOMEM the arena's limit
+void br_course_acted(br_course *course, const msg_candidate *candidate);
+rt_err br_course_learn(br_course *course) RT_MUST_USE;
+// br_course_did_nothing tells whether a policy chose to do nothing, and so it was.
+bool br_course_did_nothing(const br_course *course, rt_str id);
 // br_course_settle writes down who waits; after all candidates were looked at.
 //   errors    RT_ENOMEM the arena's limit
 rt_err br_course_settle(br_course *course) RT_MUST_USE;

@@ -134,6 +134,29 @@ void br__collect_timer(br_advancing *a);
 // br__until_match takes an event that ends the period of a throttle; br__until_timer the end of it.
 void br__until_match(br_course *course, const msg_match *match);
 void br__until_timer(br_course *course, rt_str playbook, rt_str key);
+// --- policy.c ---
+// What a policy chose in this decision, until it is known whether it is done.
+struct br_draw {
+    const br_playbook *playbook;
+    rt_str key; // that its reward is found by
+    msg_choice choice;
+    bool does_nothing;
+    uint32_t asked; // candidates of it
+    uint32_t won;
+};
+
+// br__policy_draw chooses the action of a policy; false with the reason in chosen->how.
+bool br__policy_draw(br_course *course, const br_rule *rule, br_chosen *chosen,
+                     const char **ret_verdict);
+// br__policy_draw_all does so for those that fired when the event was taken.
+void br__policy_draw_all(br_course *course);
+// br__course_in_shadow tells whether a proposer is in shadow for this decision.
+bool br__course_in_shadow(const br_course *course, rt_str agent);
+
+// --- reward.c ---
+// br__reward_match takes an outcome; br__reward_timer the end of the time for one.
+void br__reward_match(br_course *course, const msg_match *match);
+void br__reward_timer(br_course *course, rt_str playbook, rt_str key);
 
 // --- pattern.c ---
 // br__captured_view_of fills what a pattern captured, for br__captured_load.

@@ -35,6 +35,16 @@ is_name(rt_str text)
     return text.len > 0 && text.len <= BR_PLAYBOOK_ID_MAX;
 }
 
+void
+br__load_value_name(const br_loading *l, const rt_node *node, const char *what)
+{
+    if (!is_name(node->key)) {
+        rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2031", node->key_mark,
+                    "lower-case letters, digits and _", "'%.*s' cannot name %s",
+                    RT_STR_ARG(node->key), what);
+    }
+}
+
 // A value is the number or truth value that it looks like, or else a text.
 static rt_value
 value_of(const rt_node *node)
@@ -69,11 +79,7 @@ load_params(const br_loading *l, br_side *side, const rt_node *params)
                         "a param wants one plain value");
             continue;
         }
-        if (!is_name(node->key)) {
-            rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2031", node->key_mark,
-                        "lower-case letters, digits and _", "'%.*s' cannot name a param",
-                        RT_STR_ARG(node->key));
-        }
+        br__load_value_name(l, node, "a param");
         side->params[side->param_count++] = (br_param){node->key, value_of(node)};
     }
 }
@@ -165,7 +171,7 @@ refuse_llm(const br_loading *l, const rt_node *decide)
     const rt_node *llm = rt_node_get(decide, "llm");
     if (llm != NULL) {
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2077", llm->key_mark,
-                    "write first_match",
+                    "write first_match or policy",
                     "a language model decides nothing: this is not there yet");
     }
 }
@@ -207,16 +213,20 @@ br__load_decide(const br_loading *l, const rt_node *root)
         return;
     }
     refuse_llm(l, decide);
-    if (rt_node_get(decide, "first_match") == NULL && rt_node_get(decide, "llm") == NULL) {
+    int said = (rt_node_get(decide, "first_match") != NULL) +
+               (rt_node_get(decide, "policy") != NULL) + (rt_node_get(decide, "llm") != NULL);
+    if (said != 1) {
         rt_diag_add(l->diag, RT_SEVERITY_ERROR, "B2073", decide->key_mark,
-                    "decide: {first_match: [...]}", "nothing in `decide` says how");
+                    "decide: {first_match: [...]}",
+                    said == 0 ? "nothing in `decide` says how"
+                              : "one of `first_match`, `policy` and `llm` says how");
     }
 }
 
 // --- what is compiled for a rule ---
 
-static br_steps *
-load_steps(const br_loading *l, const rt_node *list, const br_expr_env *env)
+br_steps *
+br__load_action_list(const br_loading *l, const rt_node *list, const br_expr_env *env)
 {
     br_steps *steps = rt_arena_new_of(l->set->arena, br_steps);
     l->set->full = l->set->full || steps == NULL;
@@ -351,7 +361,7 @@ load_branch(const br_loading *l, br_choice *choice, const rt_node **whens, const
     way->name = br_key_str(&br_block_branch, node, "name");
     way->when = is_else ? NULL : br__load_expr(l, when, env, RT_KIND_BOOL);
     bool is_sound = rt_diag_errors(l->diag) + rt_diag_warnings(l->diag) == before;
-    way->steps = load_steps(l, br_key_list(node, is_else ? "else" : "do"), env);
+    way->steps = br__load_action_list(l, br_key_list(node, is_else ? "else" : "do"), env);
     if (way->steps == NULL) {
         br_expr_free(way->when);
         return;
@@ -398,7 +408,7 @@ load_sides(const br_loading *l, br_choice *choice, const rt_node *experiment,
     for (const rt_node *arm = arms->child; l->playbook->experiment->has_steps && arm != NULL &&
                                            i < l->playbook->experiment->count;
          arm = arm->next) {
-        choice->sides[i++] = load_steps(l, br_key_list(arm, "do"), env);
+        choice->sides[i++] = br__load_action_list(l, br_key_list(arm, "do"), env);
     }
 }
 
@@ -411,6 +421,8 @@ load_choices(const br_loading *l, const rt_node *root, br_rule *rule, const br_e
     const rt_node *list = br_key_list(br_key_map(root, "decide"), "first_match");
     if (list != NULL) {
         load_first_match(l, rule->choice, list, names);
+    } else if (l->playbook->policy != NULL) {
+        br__load_options(l, root, rule->choice, names, env);
     }
     if (l->playbook->experiment != NULL) {
         rule->choice->side_key =
@@ -465,6 +477,11 @@ br__choice_free(br_choice *choice)
     for (size_t i = 0; i < RT_COUNT(choice->sides) && choice->sides[i] != NULL; i++) {
         br__steps_free(choice->sides[i]);
     }
+    for (size_t i = 0; i < RT_COUNT(choice->features); i++) {
+        br_expr_free(choice->features[i]);
+    }
+    br_expr_free(choice->join);
+    br_expr_free(choice->value);
     br_expr_free(choice->side_key);
 }
 

@@ -109,6 +109,7 @@ typedef struct br_approve {
 } br_approve;
 
 typedef struct br_experiment br_experiment; // decide_internal.h
+typedef struct br_policy br_policy;
 typedef struct br_choice br_choice;
 
 // What a canary is rolled back for; see guard.h.
@@ -143,8 +144,12 @@ typedef struct br_playbook {
     bool has_ladder; // those of `escalate` are
     bool has_until;  // its throttle may end early
     br_experiment *experiment; // NULL = none
+    br_policy *policy; // NULL = it does not learn
     uint64_t text_hash;
 } br_playbook;
+
+#define BR_RULE_REWARD (-3)        // hears the outcome that a policy learns from
+#define BR_MATCH_REWARD UINT64_MAX // the part that such an event is
 
 // One playbook compiled for one event type, or one part of its pattern.
 typedef struct br_rule {
@@ -154,7 +159,7 @@ typedef struct br_rule {
     br_steps steps;
     br_choice *choice; // what it chooses among; NULL = it does `steps`
     uint32_t steps_most; // of one choice
-    int32_t element; // part of the pattern; -1 without a pattern
+    int32_t element; // part of the pattern; -1 without a pattern, BR_RULE_REWARD
     br_expr *key;    // of the pattern's window
     br_expr *captures[BR_CAPTURES_MAX];
     br_expr *where; // asked when the pattern is complete; NULL = always
@@ -211,6 +216,7 @@ struct br_playbooks {
     bool is_bounded; // any of its playbooks is
     bool runs;       // any of them does something in order
     bool is_guarded; // any of them has guardrails
+    bool learns;     // any of them has a policy
     bool is_restored; // was live before, under the checks of then
     bool looks_at_all; // whatever the index says
 };

@@ -109,7 +109,8 @@ is_choice(const br_key *row, rt_str text)
 static bool
 is_inside(const br_key *row, double value)
 {
-    return (row->min == 0 && row->max == 0) || (value >= row->min && value <= row->max);
+    bool is_bounded = row->items == 0 && (row->min != 0 || row->max != 0); // of a list: its length
+    return !is_bounded || (value >= row->min && value <= row->max);
 }
 
 typedef enum fit { FIT_NOT, FIT_RANGE, FIT_YES } fit;

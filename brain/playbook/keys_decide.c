@@ -6,7 +6,7 @@
 #define PLAYBOOK_CODES \
     .unknown = "B2001", .missing = "B2010", .shape = "B2024", .range = "B2004"
 
-static const char *const deciders[] = {"first_match", "llm", NULL};
+static const char *const deciders[] = {"first_match", "policy", "llm", NULL};
 
 static const br_key branch_keys[] = {
     {.name = "name",
@@ -51,6 +51,12 @@ static const br_key decide_keys[] = {
      .doc = "the actions of the first branch whose condition holds; the last branch is `else`",
      .example = "[{when: data.risk > 0.9, do: [{action: alert_operator, target: x}]}, {else: []}]",
      .range = "B2072"},
+    {.name = "policy",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_policy,
+     .doc = "the action that has been best so far in such a situation; needs `reward`",
+     .example = "{features: {risk: data.risk}, baseline: wait, actions: [{name: wait, do: []}, "
+                "{name: call, do: []}]}"},
     {.name = "llm",
      .forms = BR_KEY_FREE,
      .doc = "not there yet: refused",

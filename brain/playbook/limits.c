@@ -145,18 +145,6 @@ is_inside(br_course *course, const br_playbook *playbook, double percent)
     return (double)(rt_hash64(rt_bytes_of_str(by), seed) % SHARES) < percent * (SHARES / 100.0);
 }
 
-static bool
-is_in_shadow(const br_course *course, rt_str agent)
-{
-    const rt_str *shadow = course->said->shadow.items;
-    for (uint32_t i = 0; i < course->said->shadow.count; i++) {
-        if (rt_str_equal(shadow[i], agent)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void
 leave_shadow(br_course *course, rt_str agent)
 {
@@ -208,7 +196,7 @@ apply_mode(br_course *course, const br_playbook *playbook, msg_consulted *consul
     }
     if (!shadow) {
         leave_shadow(course, playbook->agent);
-    } else if (!is_in_shadow(course, playbook->agent)) {
+    } else if (!br__course_in_shadow(course, playbook->agent)) {
         rt_str *place = br__course_append(course, &course->said->shadow, sizeof(rt_str));
         if (place != NULL) {
             *place = playbook->agent;
@@ -224,7 +212,7 @@ begin_runs(br_course *course)
         const msg_consulted *consulted =
             (const msg_consulted *)course->said->consulted.items + i;
         const br_playbook *playbook = br__playbook_find(course->set, consulted->playbook);
-        if (playbook == NULL || is_in_shadow(course, playbook->agent)) {
+        if (playbook == NULL || br__course_in_shadow(course, playbook->agent)) {
             continue;
         }
         bool escalates = rt_str_is(consulted->verdict, "not verified") ||
@@ -243,6 +231,7 @@ begin_runs(br_course *course)
 void
 br_course_modes(br_course *course)
 {
+    br__policy_draw_all(course);
     msg_consulted *consulted = course->said->consulted.items;
     for (uint32_t i = 0; i < course->said->consulted.count; i++) {
         const br_playbook *playbook = rt_str_is(consulted[i].verdict, "fired")

@@ -528,13 +528,14 @@ check_verified_steps(const br_loading *l, const rt_node *steps)
     return false;
 }
 
-// Lists of actions stand in `do`, and in the branches of `decide` and the arms of `experiment`.
+// Lists of actions stand in `do`, and in what is chosen among.
 static void
 check_verified(const br_loading *l, const rt_node *root)
 {
     static const char *const lists[] = {"do", "else"};
     const rt_node *choices[] = {
         br_key_list(br_key_map(root, "decide"), "first_match"),
+        br_key_list(br_key_map(br_key_map(root, "decide"), "policy"), "actions"),
         br_key_list(br_key_map(root, "experiment"), "arms"),
     };
     if (l->playbook->info.mode != BR_MODE_LIVE || rt_node_get(root, "verify") != NULL) {
@@ -575,6 +576,7 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     br__load_decide(&l, root);
     br__load_limits(&l, root);
     br__load_throttle(&l, root);
+    br__load_policy(&l, root);
     const rt_node *pattern = br_key_map(root, "pattern");
     if (pattern != NULL) {
         br__load_pattern(&l, root, pattern);

@@ -32,6 +32,9 @@
 #define BR_COLLECT_MAX 10000 // events that one throttle collects
 #define BR_BUDGETS_MAX 8   // of a playbook
 #define BR_BRANCHES_MAX 16 // of first_match
+#define BR_POLICY_ACTIONS_MAX 8
+#define BR_POLICY_FEATURES_MAX 15 // and the bias
+#define BR_POLICY_OPEN_MAX 8      // choices about one key that wait for a reward
 #define BR_ARMS_OF_EXPERIMENT_MAX 8
 #define BR_PARAMS_MAX 8    // of an arm
 #define BR_ROLES_MAX 8     // that may approve
@@ -71,8 +74,9 @@ rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, 
 //   errors    as br_playbooks_compile
 rt_err br_playbooks_restore(const br_pack *pack, const br_playbook_file *files, size_t count,
                             uint64_t version, rt_diag *diag, br_playbooks **ret) RT_MUST_USE;
-// br_playbooks_act lets playbooks in shadow or canary act as if they were live, and looks at every
-// rule, also at those that the index rules out: for their cases.
+// br_playbooks_act lets playbooks in shadow or canary act as if they were live, lets policies
+// choose what is best without exploring, and looks at every rule, also at those that the index
+// rules out: for their cases.
 void br_playbooks_act(br_playbooks *set);
 // br_playbooks_free releases a set; NULL is fine.
 void br_playbooks_free(br_playbooks *set);

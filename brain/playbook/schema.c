@@ -70,7 +70,7 @@ put_actions(const writer *w)
 static void
 put_bounds(const writer *w, const br_key *row)
 {
-    if (row->min != 0 || row->max != 0) {
+    if (row->items == 0 && (row->min != 0 || row->max != 0)) {
         rt_text_printf(w->out, ",\"minimum\":%.17g,\"maximum\":%.17g", row->min, row->max);
     }
 }

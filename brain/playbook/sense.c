@@ -206,7 +206,8 @@ reach(search *s, const rt_event_type *type, size_t from)
     const br_rule_list *list = &s->set->by_type[type->index];
     for (uint32_t i = 0; i < list->count && !s->heard[type->index]; i++) {
         size_t to = (size_t)(list->rules[i]->playbook - s->set->playbooks);
-        if (list->rules[i]->playbook->info.mode == BR_MODE_LIVE && s->from[to] == 0) {
+        if (list->rules[i]->playbook->info.mode == BR_MODE_LIVE && s->from[to] == 0 &&
+            list->rules[i]->element != BR_RULE_REWARD) { // that one only learns
             s->from[to] = from + 1;
             s->queue[s->end++] = to;
         }

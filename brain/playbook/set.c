@@ -318,6 +318,9 @@ br_playbooks_act(br_playbooks *set)
     for (size_t i = 0; i < set->count; i++) {
         br_playbook_info *info = &set->playbooks[i].info;
         info->mode = info->mode == BR_MODE_OFF ? BR_MODE_OFF : BR_MODE_LIVE;
+        if (set->playbooks[i].policy != NULL) {
+            set->playbooks[i].policy->explore = 0; // a case knows what comes of it
+        }
     }
 }
 

@@ -177,9 +177,10 @@ br__until_match(br_course *course, const msg_match *match)
 {
     const br_playbook *playbook = br__playbook_find(course->set, match->playbook);
     int64_t until_ms = course->now_ms + (playbook != NULL ? playbook->info.throttle_ms : 0);
+    int64_t ago_ms;
     if (playbook == NULL || !playbook->has_until ||
         !course->silent(course->user, course->tenant, match->playbook, match->key,
-                        course->now_ms)) {
+                        course->now_ms, &ago_ms)) {
         return;
     }
     rt_str key = br__course_key(course, match->key);

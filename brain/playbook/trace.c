@@ -197,7 +197,7 @@ trace_part_of_pattern(tracing *t, const br_rule *rule)
     }
 }
 
-// The branches up to the one that is taken.
+// What a policy draws by, or the branches up to the one that is taken.
 static void
 trace_choice(tracing *t, const br_rule *rule)
 {
@@ -208,7 +208,17 @@ trace_choice(tracing *t, const br_rule *rule)
     (void)br__choose(rule, br_situation_load, t->situation, t->arena, &chosen, &verdict);
     t->load = chosen.load; // params are those of the arm
     t->user = chosen.user;
-    bool taken = false;
+    bool draws = t->playbook->policy != NULL;
+    for (uint32_t i = 0; draws && i < t->playbook->policy->feature_count; i++) {
+        (void)trace_expr(t, "policy.features", t->playbook->policy->features[i],
+                         choice->features[i]);
+    }
+    for (uint32_t i = 0; draws && i < choice->way_count; i++) {
+        if (choice->ways[i].when != NULL) {
+            (void)trace_expr(t, "policy.when", choice->ways[i].name, choice->ways[i].when);
+        }
+    }
+    bool taken = draws;
     for (uint32_t i = 0; i < choice->way_count && choice->ways[i].when != NULL && !taken; i++) {
         taken = trace_expr(t, "decide.when", choice->ways[i].name, choice->ways[i].when);
     }
@@ -231,6 +241,16 @@ trace_rule(tracing *t, const br_rule *rule)
     (void)trace_expr(t, "approve.when", none, rule->approve_when);
     if (rule->choice != NULL) {
         trace_choice(t, rule);
+    }
+}
+
+static void
+trace_outcome(tracing *t, const br_rule *rule)
+{
+    const rt_str none = RT_STR("");
+    (void)trace_expr(t, "reward.join", none, rule->key);
+    if (trace_expr(t, "reward.when", none, rule->when)) {
+        (void)trace_expr(t, "reward.value", none, rule->choice->value);
     }
 }
 
@@ -261,6 +281,8 @@ trace_all(tracing *t, const br_rule_list *rules)
         const br_rule *rule = rules->rules[i];
         if (rule->playbook == t->playbook && rule->element >= 0) {
             trace_part_of_pattern(t, rule);
+        } else if (rule->playbook == t->playbook && rule->element == BR_RULE_REWARD) {
+            trace_outcome(t, rule);
         } else if (rule->playbook == t->playbook) {
             trace_rule(t, rule);
         }

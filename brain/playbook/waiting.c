@@ -353,7 +353,9 @@ br__approval_timer(br_course *course, rt_str id, rt_str key)
     emit_expired(course, playbook, key);
     const br_situation *situation = br__course_situation(course);
     rt_str why = RT_STR("");
-    br_chosen all = {&playbook->escalate, br_situation_load, situation, {NULL, 0}, {NULL, 0}};
+    br_chosen all = {.steps = &playbook->escalate,
+                     .load = br_situation_load,
+                     .user = situation};
     if (playbook->approve.escalate && situation != NULL &&
         !br__course_ask(course, playbook, &all, &why)) {
         consulted->detail = why;

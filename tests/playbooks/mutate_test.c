@@ -192,9 +192,13 @@ static void
 mutate_key(const book *b, const br_block *block, const rt_node *step, const rt_node *owner,
            const rt_node *node)
 {
-    // A captured value that nothing reads may be called anything.
-    bool is_capture = block == NULL && rt_str_is(owner->key, "capture");
-    const char *name = block != NULL ? block->name : is_capture ? "capture" : "args";
+    // A captured value that nothing reads may be called anything; so may a feature, or be left out.
+    bool is_feature = block == NULL && rt_str_is(owner->key, "features");
+    bool is_capture = is_feature || (block == NULL && rt_str_is(owner->key, "capture"));
+    const char *name = block != NULL ? block->name
+                       : is_feature  ? "features"
+                       : is_capture  ? "capture"
+                                     : "args";
     const br_key *row = block != NULL ? br_key_find(block, node->key) : NULL;
     size_t from = offset_of(b->text, node->key_mark);
     size_t value = offset_of(b->text, node->mark);

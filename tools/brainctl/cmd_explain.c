@@ -131,6 +131,10 @@ put_proposal(ctl_run *run, rt_bytes proposal)
     ctl_number(&run->out, ctl_f64(proposal, "confidence"));
     ctl_say(run, "  value ");
     ctl_number(&run->out, ctl_f64(proposal, "value"));
+    if (ctl_f64(proposal, "propensity") < 1) {
+        ctl_say(run, "  propensity ");
+        ctl_number(&run->out, ctl_f64(proposal, "propensity"));
+    }
     if (cost != 0) {
         ctl_say(run, "  cost %lld", (long long)cost);
     }
@@ -169,10 +173,11 @@ put_missing(ctl_run *run, rt_bytes missing)
 }
 
 static bool
-is_agents(rt_bytes candidate)
+is_shown(rt_bytes candidate)
 {
-    // playbooks stand among those consulted already
-    return !rt_str_starts(ctl_str(candidate, "proposal.agent"), RT_STR("playbook:"));
+    // playbooks stand among those consulted already, but for what their policies went by
+    return !rt_str_starts(ctl_str(candidate, "proposal.agent"), RT_STR("playbook:")) ||
+           ctl_f64(candidate, "proposal.propensity") < 1;
 }
 
 static void
@@ -193,7 +198,7 @@ put_why(ctl_run *run, rt_bytes decision)
         put_prediction(run, item);
     }
     while (ctl_next_item(&candidates, &item)) {
-        if (is_agents(item)) {
+        if (is_shown(item)) {
             put_proposal(run, ctl_raw(item, "proposal"));
         }
     }
