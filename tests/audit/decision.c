@@ -593,6 +593,9 @@ see_resolved(audit *a, const audit__decision *d)
             continue;
         }
         until = audit__table_get(&a->untils, audit__hash(name[0].ptr, name[0].len));
+        if (until == NULL && a->recycled) {
+            continue; // its text stood in what the journal has no more
+        }
         if (until == NULL || until->a != type.a || until->b != type.b) {
             audit__say(a, d->seq, "throttle", "%.*s: its throttle is ended by %.*s",
                        STR_ARG(name[0]), STR_ARG(d->event_type));

@@ -1,4 +1,5 @@
-// What playbooks do over time: patterns, holds, budgets, approvals, actions in order.
+// What playbooks do over time: patterns, holds, budgets, approvals, actions in order, what policies
+// learn.
 //
 // The first byte chooses playbooks of the source tree's shape (below); then come operations, some
 // bytes each: an event, time that passes, an outcome, an answer to a request, a mode, other
@@ -60,6 +61,14 @@ static const char *const texts[] = {
     "\"${collected.count} ${collected.subjects}\"}}\n",
     HEAD("until", "delivery.failed") "throttle: {key: event.subject, per: 6h, until: {event: "
     "issue.reported, when: data.kind == \"lost\"}}\n" CASE,
+    HEAD("learns", "delivery.failed") "throttle: {key: event.subject, per: 1h}\n"
+    "calendar: {from: 08:00, until: 18:00, at_most: 24h}\n"
+    "decide:\n  policy:\n    features: {tcc: data.carrier == \"tcc\"}\n    baseline: wait\n"
+    "    explore: 0.5\n    max_keys: 3\n    actions:\n      - {name: wait, do: []}\n"
+    "      - name: case\n        when: data.reason != \"refused\"\n        do:\n"
+    "          - {action: open_case, target: \"${event.subject}\"}\n"
+    "reward: {outcome: issue.reported, join: event.subject, within: 5h, "
+    "value: data.kind == \"lost\", default: 0.5}\n",
 };
 
 // The first ones alone for most first bytes, so that inputs that were kept mean what they meant.
@@ -443,7 +452,8 @@ let_go(play *p)
         return;
     }
     for (size_t cursor = 0; br_progress_next(p->state->progress, &cursor, &row);) {
-        RT_ASSERT(rt_str_is(row.what, "mode") || rt_str_is(row.what, "guard"));
+        RT_ASSERT(rt_str_is(row.what, "mode") || rt_str_is(row.what, "guard") ||
+                  rt_str_is(row.what, "policy"));
     }
     RT_ASSERT(br_timers_count(p->state->timers) == 0);
 }
