@@ -55,6 +55,7 @@ typedef struct br_backtest_config {
     int64_t since_ms;  // events before are decided as they were; 0 = none
     uint64_t until_seq; // 0 = to the end
     bool clock_from_events; // as the journal was recorded: clock.source
+    bool verify; // the journal's hashes as well, not only its checksums
     // Told of every pair, equal or not; may be NULL. What it is shown lasts until it returns.
     void (*on_pair)(void *user, const br_backtest_pair *pair);
     // Told of every event of the period that playbooks are asked about, before they are; its number

@@ -467,6 +467,9 @@ look_ahead(br__fork *f)
     rt_event event;
     if (f->scout == NULL) {
         err = rt_journal_reader_open(f->config->journal_dir, f->seq, &f->scout);
+        if (err == RT_OK) {
+            rt_journal_reader_trust(f->scout); // what it sees is read again
+        }
     }
     while (err == RT_OK && f->scout_seq <= f->seq) {
         err = rt_journal_reader_next(f->scout, &record);

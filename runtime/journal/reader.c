@@ -28,6 +28,7 @@ struct rt_journal_reader {
     char dir[RT__PATH_BYTES];
     rt__cursor cursor;
     uint64_t from_seq;
+    uint64_t chain_from; // the hash is computed of groups with a record from here on
     rt__group group; // being handed out
     size_t group_used;
     uint64_t end_count; // how often this segment's end was seen
@@ -80,10 +81,18 @@ rt_journal_reader_open(const char *dir, uint64_t from_seq, rt_journal_reader **r
     reader = rt_new(rt_journal_reader);
     reader->magic = READER_MAGIC;
     reader->from_seq = from_seq;
+    reader->chain_from = from_seq;
     reader->cursor = cursor;
     (void)snprintf(reader->dir, sizeof(reader->dir), "%s", dir);
     *ret_reader = reader;
     return RT_OK;
+}
+
+void
+rt_journal_reader_trust(rt_journal_reader *reader)
+{
+    RT_CHECK(reader, READER_MAGIC);
+    reader->chain_from = UINT64_MAX;
 }
 
 void
@@ -239,7 +248,7 @@ judge_end(rt_journal_reader *reader)
     if (!found) {
         return RT_EEND;
     }
-    err = rt__cursor_next(&reader->cursor, reader->from_seq, &reader->group);
+    err = rt__cursor_next(&reader->cursor, reader->chain_from, &reader->group);
     if (err == RT_EEND) {
         err = enter_next_segment(reader); // the writer may have gone on there meanwhile
     }
@@ -257,11 +266,11 @@ next_group(rt_journal_reader *reader)
 
         reader->group = (rt__group){0};
         reader->group_used = 0;
-        err = rt__cursor_next(&reader->cursor, reader->from_seq, &reader->group);
+        err = rt__cursor_next(&reader->cursor, reader->chain_from, &reader->group);
         if (err == RT_EEND && was_read_ahead) {
             // What was read ahead may be older than what is written now.
             rt__cursor_forget(&reader->cursor);
-            err = rt__cursor_next(&reader->cursor, reader->from_seq, &reader->group);
+            err = rt__cursor_next(&reader->cursor, reader->chain_from, &reader->group);
         }
         if (err == RT_EEND) {
             err = judge_end(reader);

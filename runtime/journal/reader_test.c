@@ -207,6 +207,40 @@ test_reader_next_segment_of_another_chain_or_group_is_damage(void **state)
     }
 }
 
+// Without hashes every record has its checksum still, and segments continue one another.
+static void
+test_reader_that_trusts_reads_the_same_and_names_damage(void **state)
+{
+    rt_journal_reader *reader = NULL;
+    uint64_t seq = 0;
+
+    (void)state;
+    write_segments();
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    rt_journal_reader_trust(reader);
+    CHECK_ERR(read_on(reader, &seq), RT_EEND);
+    CHECK_U64(seq, 60);
+    rt_journal_reader_close(reader);
+
+    CHECK_TRUE(sim_disk_flip_bit(FIRST_SEGMENT, (DATA_AT + 100000) * 8)); // of the second record
+    seq = 0;
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    rt_journal_reader_trust(reader);
+    CHECK_ERR(read_on(reader, &seq), RT_ECORRUPT);
+    CHECK_U64(seq, 1);
+    rt_journal_reader_close(reader);
+
+    sim_disk_reset();
+    write_segments();
+    change_byte(SECOND_SEGMENT, 48); // its chain
+    seq = 0;
+    CHECK_OK(rt_journal_reader_open(JOURNAL_DIR, 0, &reader));
+    rt_journal_reader_trust(reader);
+    CHECK_ERR(read_on(reader, &seq), RT_ECORRUPT);
+    CHECK_U64(seq, 17);
+    rt_journal_reader_close(reader);
+}
+
 static void
 test_reader_next_segment_with_a_damaged_header_is_damage(void **state)
 {
@@ -685,6 +719,7 @@ main(void)
         TEST(test_reader_without_a_journal_finds_none),
         TEST(test_journal_half_written_group_is_retried_and_not_read),
         TEST(test_reader_next_segment_of_another_chain_or_group_is_damage),
+        TEST(test_reader_that_trusts_reads_the_same_and_names_damage),
         TEST(test_reader_next_segment_with_a_damaged_header_is_damage),
         TEST(test_reader_whose_header_was_replaced_learns_that_it_was_recycled),
         TEST(test_reader_of_a_segment_that_is_gone_reads_it_to_its_end),

@@ -401,6 +401,7 @@ run_backtest(backtesting *b)
         .version = b->edited.version,
         .since_ms = b->since_ms,
         .until_seq = b->sets.last_seq, // a brain that runs writes on
+        .verify = false, // --verify did so when the sets were read
         .clock_from_events = strcmp(rt_config_str(s->config, "clock.source"), "events") == 0,
         .on_pair = on_pair,
         .on_progress = on_progress,

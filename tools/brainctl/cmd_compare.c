@@ -92,6 +92,9 @@ read_outcomes(comparing *c)
     rt_arena *arena = rt_arena_new(DECISION_ARENA_MAX);
     rt_map *mine = rt_map_new();
     rt_err err = rt_journal_reader_open(c->place.journal, 0, &reader);
+    if (err == RT_OK) {
+        rt_journal_reader_trust(reader); // it was read before
+    }
     while (err == RT_OK && (err = rt_journal_reader_next(reader, &record)) == RT_OK &&
            record.seq <= c->sets.last_seq) {
         msg_decision decision;

@@ -156,6 +156,9 @@ read_all(ctl_run *run, const char *journal, ctl_sets *sets)
         rt_arena_free(arena);
         return err;
     }
+    if (!ctl_given(run, CTL_FLAG_VERIFY)) {
+        rt_journal_reader_trust(reader);
+    }
     while ((err = rt_journal_reader_next(reader, &record)) == RT_OK) {
         ctl_set set;
         sets->first_seq = sets->last_seq == 0 ? record.seq : sets->first_seq;
@@ -163,7 +166,7 @@ read_all(ctl_run *run, const char *journal, ctl_sets *sets)
         sets->last_at_ms = record.at_ms;
         if (record.kind == RT_RECORD_PLAYBOOKS && read_set(run, &record, &set) == RT_OK) {
             add_set(sets, &set);
-        } else if (record.kind == RT_RECORD_EVENT && holds(record.payload, "playbook.mode_set")) {
+        } else if (record.kind == RT_RECORD_EVENT) {
             read_mode_event(run, &record, sets);
         } else if (record.kind == RT_RECORD_DECISION && holds(record.payload, "guardrails")) {
             read_mode_write(run, &record, arena, sets);

@@ -249,6 +249,7 @@ walk(ctl_tracer *t, uint64_t from, int64_t *ret_first_ms)
     if (err != RT_OK) {
         return err;
     }
+    rt_journal_reader_trust(reader); // all of it was read before, to find the sets
     while ((err = rt_journal_reader_next(reader, &record)) == RT_OK) {
         if (is_first) {
             *ret_first_ms = record.at_ms;
