@@ -216,18 +216,50 @@ rt_parse_rfc3339(rt_str text, int64_t *ret_ms)
     return RT_OK;
 }
 
+// Writes `digits` digits at `out`; returns what stands behind them.
+static char *
+put_digits(char *out, int value, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        out[i] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return out + digits;
+}
+
+static char *
+put_year(char *out, int year)
+{
+    if (year >= 0 && year <= 9999) {
+        return put_digits(out, year, 4);
+    }
+    int len = snprintf(out, RT_RFC3339_CAP - 20, "%04d", year);
+    RT_ASSERT(len > 0 && len < RT_RFC3339_CAP - 20); // the rest takes 20 and a NUL
+    return out + len;
+}
+
+// By hand: printf would cost more than all else that a decision says about a time.
 const char *
 rt_format_rfc3339(int64_t at_ms, char buf[RT_RFC3339_CAP])
 {
     rt_civil c = rt_civil_from_ms(at_ms);
-    int len = snprintf(buf, RT_RFC3339_CAP, "%04d-%02d-%02dT%02d:%02d:%02d", c.year, c.month, c.day,
-                       c.hour, c.minute, c.second);
+    char *out = put_year(buf, c.year);
 
-    RT_ASSERT(len > 0 && len < RT_RFC3339_CAP - 6);
+    *out++ = '-';
+    out = put_digits(out, c.month, 2);
+    *out++ = '-';
+    out = put_digits(out, c.day, 2);
+    *out++ = 'T';
+    out = put_digits(out, c.hour, 2);
+    *out++ = ':';
+    out = put_digits(out, c.minute, 2);
+    *out++ = ':';
+    out = put_digits(out, c.second, 2);
     if (c.ms != 0) {
-        (void)snprintf(buf + len, RT_RFC3339_CAP - (size_t)len, ".%03dZ", c.ms);
-    } else {
-        memcpy(buf + len, "Z", 2);
+        *out++ = '.';
+        out = put_digits(out, c.ms, 3);
     }
+    *out++ = 'Z';
+    *out = '\0';
     return buf;
 }
