@@ -201,6 +201,7 @@ maybe_switch_playbooks(br_brain *brain)
     }
     br_state_apply_playbooks(brain->state, &record, set);
     br__hosts_note(brain, &record, NULL, false);
+    brain->schedules_wait = br_playbooks_scheduled(brain->state->playbooks) > 0;
     rt_log_info("playbooks-live", "version=%llu playbooks=%zu",
                 (unsigned long long)br_playbooks_version(set), br_playbooks_count(set));
 }
@@ -387,6 +388,40 @@ check_halt_file(br_brain *brain)
     rt_mpw_fini(&data);
 }
 
+// Says for each tenant that schedules are live; what has been planned already stays as it is.
+static void
+begin_schedules(br_brain *brain)
+{
+    rt_reject reject;
+    rt_mpw data;
+    const br_brain_config *config = &brain->config;
+    if (!brain->schedules_wait || !br__clock_runs(brain) ||
+        !br_pending_room(brain->pending, BR_PENDING_RESERVE + config->tenant_count)) {
+        return;
+    }
+    brain->schedules_wait = false;
+    rt_mpw_init(&data, 64);
+    for (size_t i = 0; i < config->tenant_count; i++) {
+        char id[64];
+        rt_mpw_clear(&data);
+        rt_mpw_map(&data, 1);
+        rt_mpw_cstr(&data, "version");
+        rt_mpw_u64(&data, br_playbooks_version(brain->state->playbooks));
+        snprintf(id, sizeof(id), "schedules/%llu",
+                 (unsigned long long)rt_journal_next_seq(brain->journal));
+        br_internal_event event = {.type = BR_SCHEDULES_LIVE,
+                                   .tenant = {config->tenants[i].number},
+                                   .id = rt_str_of(id),
+                                   .source = RT_STR("/brain/timers"),
+                                   .time_ms = RT_TIME_NONE,
+                                   .data = rt_mpw_view(&data)};
+        if (br__take_internal(brain, &event, &reject) != RT_OK) {
+            brain->schedules_wait = true; // room or disk: said again at the next tick
+        }
+    }
+    rt_mpw_fini(&data);
+}
+
 static void
 on_tick(void *user)
 {
@@ -401,6 +436,7 @@ on_tick(void *user)
         br__fire_timers(brain, br__now_ms(brain, RT_TIME_NONE));
     }
     check_halt_file(brain);
+    begin_schedules(brain);
     if (now_us - brain->last_told_us >= BR_TELL_EVERY_US) {
         brain->last_told_us = now_us;
         br__hosts_tell_committed(brain);
@@ -506,6 +542,7 @@ br_brain_new(rt_loop *loop, const br_brain_config *config, rt_diag *diag, br_bra
         br_brain_free(brain);
         return err;
     }
+    brain->schedules_wait = br_playbooks_scheduled(brain->state->playbooks) > 0;
     // undecided events of the last run wait for every host again
     for (unsigned h = 0; h < brain->host_count; h++) {
         br_pending_expect(brain->pending, h);

@@ -298,7 +298,7 @@ static const char *const own_types[] = {"timer.fired",           "action.execute
                                         "playbook.mode_set",     "approval.requested",
                                         "approval.decided",      "approval.expired",
                                         "playbook.acknowledged", "playbook.run_ended",
-                                        "playbook.rolled_back"};
+                                        "playbook.rolled_back",  BR_SCHEDULES_LIVE};
 
 static void
 note_own_types(br_brain *brain)

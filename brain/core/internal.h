@@ -200,6 +200,7 @@ struct br_brain {
     uint64_t reject_records;
     int64_t reject_since_us;
     // playbooks waiting to become live
+    bool schedules_wait; // a set with schedules is live and nobody has said so
     br_playbooks *next_playbooks;
     char next_by[64]; // who made it live, how and why; empty: nobody is known
     char next_how[64];

@@ -52,6 +52,7 @@ typedef struct rehearsing {
     rt_text text; // what was not as expected
     void (*on_case)(void *user, const br_rehearsal *rehearsal);
     void *user;
+    bool is_scheduled; // the playbook fires by the clock
 } rehearsing;
 
 // --- what is given -------------------------------------------------------------------------------
@@ -502,6 +503,35 @@ is_playable(rehearsing *r, const rt_node *node, const rt_node *events)
     return any;
 }
 
+// A playbook that fires by the clock gets its first time when the case begins.
+static rt_err
+begin_schedule(rehearsing *r, int64_t at_ms)
+{
+    rt_event event;
+    rt_reject reject;
+    const rt_catalog *catalog = br_pack_catalog(r->pack);
+    const rt_event_type *type = rt_catalog_find(catalog, rt_str_of(BR_SCHEDULES_LIVE));
+    rt_mpw_clear(&r->wire);
+    rt_mpw_map(&r->wire, 4);
+    rt_mpw_cstr(&r->wire, "id");
+    rt_mpw_cstr(&r->wire, "schedules");
+    rt_mpw_cstr(&r->wire, "source");
+    rt_mpw_cstr(&r->wire, "/brain/timers");
+    rt_mpw_cstr(&r->wire, "type");
+    rt_mpw_cstr(&r->wire, BR_SCHEDULES_LIVE);
+    rt_mpw_cstr(&r->wire, "data");
+    rt_mpw_map(&r->wire, 1);
+    rt_mpw_cstr(&r->wire, "version");
+    rt_mpw_u64(&r->wire, 1);
+    rt_mp mp = rt_mp_init(rt_mpw_view(&r->wire));
+    if (type == NULL || rt_event_decode(catalog, &mp, &event, &reject) != RT_OK) {
+        return rt_fail(RT_ECONFIG, "the catalogue has no " BR_SCHEDULES_LIVE);
+    }
+    event.tenant = TENANT;
+    event.time_ms = at_ms;
+    return br__fork_happen(&r->fork, &event);
+}
+
 static rt_err
 play_steps(rehearsing *r, const rt_node *node, const rt_node *events)
 {
@@ -513,6 +543,9 @@ play_steps(rehearsing *r, const rt_node *node, const rt_node *events)
         complain(r, rt_node_get(node, "at"), "2026-01-05T12:00:00-05:00", "'%.*s' is no time",
                  RT_STR_ARG(at));
         return RT_ECONFIG;
+    }
+    if (r->is_scheduled) {
+        err = begin_schedule(r, now_ms);
     }
     for (const rt_node *step = events->child; err == RT_OK && step != NULL; step = step->next) {
         now_ms += br_key_duration_ms(&br_block_test_step, step, "after");
@@ -549,6 +582,7 @@ play_case(rehearsing *r, const rt_node *node, br_rehearsal *rehearsal)
     rt_diag_free(compiled);
     if (err == RT_OK) {
         br_playbooks_act(set);
+        r->is_scheduled = br_playbooks_scheduled(set) > 0;
         err = br__fork_renew(&r->fork, set);
     }
     if (err == RT_OK) {

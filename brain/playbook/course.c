@@ -309,6 +309,8 @@ follow_timer(br_course *course)
         br__run_timer(course, id, rest);
     } else if (timer_of(key, "budget", &rest)) {
         br__budget_timer(course, id, rest);
+    } else if (timer_of(key, "schedule", &rest)) {
+        br__schedule_timer(course, id);
     } else if (timer_of(key, "resolved", &rest)) {
         br__until_timer(course, id, rest);
     } else if (timer_of(key, "reward", &rest)) {
@@ -322,7 +324,8 @@ br_playbooks_follow(const br_playbooks *set, const rt_event *event, const msg_co
     rt_str id;
     rt_str key;
     if (said->matches.count > 0 || rt_str_is(event->type->name, "approval.decided") ||
-        rt_str_is(event->type->name, "playbook.acknowledged")) {
+        rt_str_is(event->type->name, "playbook.acknowledged") ||
+        rt_str_is(event->type->name, BR_SCHEDULES_LIVE)) {
         return true;
     }
     const msg_consulted *consulted = said->consulted.items;
@@ -370,6 +373,9 @@ br_course_follow(br_course *course)
     }
     if (rt_str_is(course->type->name, "timer.fired")) {
         follow_timer(course);
+    }
+    if (rt_str_is(course->type->name, BR_SCHEDULES_LIVE)) {
+        br__schedules_begin(course);
     }
     if (rt_str_is(course->type->name, "approval.decided") && course_event(course) != NULL) {
         br__approval_decided(course, course->event);

@@ -158,6 +158,11 @@ bool br__course_in_shadow(const br_course *course, rt_str agent);
 void br__reward_match(br_course *course, const msg_match *match);
 void br__reward_timer(br_course *course, rt_str playbook, rt_str key);
 
+// --- scheduled.c ---
+// br__schedules_begin plans every schedule that is not yet; br__schedule_timer fires one.
+void br__schedules_begin(br_course *course);
+void br__schedule_timer(br_course *course, rt_str playbook);
+
 // --- pattern.c ---
 // br__captured_view_of fills what a pattern captured, for br__captured_load.
 void br__captured_view_of(const br_pattern *pattern, const rt_msg_list *captured,

@@ -5,6 +5,7 @@
 #include "brain/expr/template.h"
 #include "brain/expr/calendar.h"
 #include "brain/playbook/playbook.h"
+#include "brain/playbook/schedule.h"
 #include "runtime/base/map.h"
 
 typedef struct br_argument {
@@ -56,11 +57,15 @@ typedef enum br_pattern_kind {
     BR_PATTERN_SEQUENCE,
     BR_PATTERN_ALL,
     BR_PATTERN_COUNT,
-    BR_PATTERN_COLLECT, // of a throttle: one part, whose captures are made in throttle.c
+    BR_PATTERN_COLLECT,  // of a throttle: one part, whose captures are made in throttle.c
+    BR_PATTERN_SCHEDULE, // `late` alone, with captures made in scheduled.c
 } br_pattern_kind;
 
 // Captures of what was collected.
 enum { BR_COLLECTED_COUNT, BR_COLLECTED_FIRST, BR_COLLECTED_LAST, BR_COLLECTED_SUBJECTS };
+
+// Captures of a schedule.
+enum { BR_SCHEDULED_AT, BR_SCHEDULED_MISSED };
 
 #define BR_ELEMENT_UNTIL BR_ELEMENTS_MAX // of the rule that ends the period of a throttle
 
@@ -143,6 +148,7 @@ typedef struct br_playbook {
     bool in_order;   // its actions are done one after another
     bool has_ladder; // those of `escalate` are
     bool has_until;  // its throttle may end early
+    br_schedule *schedule; // in the set's arena; NULL = none
     br_experiment *experiment; // NULL = none
     br_policy *policy; // NULL = it does not learn
     uint64_t text_hash;
@@ -217,6 +223,7 @@ struct br_playbooks {
     bool runs;       // any of them does something in order
     bool is_guarded; // any of them has guardrails
     bool learns;     // any of them has a policy
+    uint32_t schedule_count;
     bool is_restored; // was live before, under the checks of then
     bool looks_at_all; // whatever the index says
 };
@@ -274,6 +281,11 @@ void br__load_throttle(const br_loading *l, const rt_node *root);
 void br__load_until(const br_loading *l, const rt_node *root);
 void br__load_collecting(const br_loading *l, const rt_node *root, br_rule *rule,
                          const br_expr_env *plain, const br_expr_env *captured);
+// br__load_schedule reads the block schedule; br__load_end compiles the actions and limits of a
+// rule whose expressions read captures, for an event type and a plan.
+void br__load_schedule(const br_loading *l, const rt_node *root, const rt_node *node);
+void br__load_end(const br_loading *l, const rt_node *root, br_rule *rule,
+                  const rt_event_type *type, const br_plan *plan);
 // What loading a pattern shares with the rest of it, in load.c:
 // br__load_expr compiles an expression; NULL for no node, or with findings.
 br_expr *br__load_expr(const br_loading *l, const rt_node *node, const br_expr_env *env,

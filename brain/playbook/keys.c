@@ -14,7 +14,7 @@
 #define REMEDIATION_CODES \
     .unknown = "B2301", .missing = "B2302", .shape = "B2303", .range = "B2303"
 
-static const char *const triggers[] = {"events", "pattern", NULL};
+static const char *const triggers[] = {"events", "pattern", "schedule", NULL};
 static const char *const ways[] = {"do", "decide", "experiment", NULL};
 static const char *const pattern_forms[] = {"sequence", "all", "count", NULL};
 static const char *const modes[] = {"off", "shadow", "canary", "live", NULL};
@@ -414,6 +414,11 @@ static const br_key playbook_keys[] = {
      .forms = BR_KEY_EXPRESSION,
      .doc = "the condition: true = fires; without it, always",
      .example = "data.value > 100000.0"},
+    {.name = "schedule",
+     .forms = BR_KEY_BLOCK,
+     .block = &br_block_schedule,
+     .doc = "it fires by the clock, in place of events",
+     .example = "{cron: 30 7 * * mon-fri}"},
     {.name = "pattern",
      .forms = BR_KEY_BLOCK,
      .block = &br_block_pattern,

@@ -70,6 +70,7 @@ extern const br_block br_block_remediation;
 extern const br_block br_block_throttle;
 extern const br_block br_block_collect;
 extern const br_block br_block_until;
+extern const br_block br_block_schedule;
 extern const br_block br_block_retry;
 extern const br_block br_block_undo;
 extern const br_block br_block_canary;

@@ -416,7 +416,8 @@ static void
 load_events(const br_loading *l, const rt_node *root)
 {
     const rt_node *events = br_key_list(root, "events");
-    bool is_said = rt_node_get(root, "events") != NULL || rt_node_get(root, "pattern") != NULL;
+    bool is_said = rt_node_get(root, "events") != NULL || rt_node_get(root, "pattern") != NULL ||
+                   rt_node_get(root, "schedule") != NULL;
     if (!is_said || (events != NULL && events->child == NULL)) {
         br__load_missing(l, root, "events", "for example events: [order.created]");
     }
@@ -578,7 +579,10 @@ br__playbook_load(br_playbooks *set, const char *file, const rt_node *root, rt_d
     br__load_throttle(&l, root);
     br__load_policy(&l, root);
     const rt_node *pattern = br_key_map(root, "pattern");
-    if (pattern != NULL) {
+    const rt_node *schedule = br_key_map(root, "schedule");
+    if (schedule != NULL) {
+        br__load_schedule(&l, root, schedule);
+    } else if (pattern != NULL) {
         br__load_pattern(&l, root, pattern);
     } else {
         load_events(&l, root);

@@ -165,7 +165,7 @@ br__pattern_complete(br_advancing *a, const br_rule *rule, rt_str how,
         if (!br_expr_is_true(&result)) {
             rt_text text;
             rt_text_init(&text, DETAIL_MAX);
-            rt_text_cstr(&text, "where: ");
+            rt_text_cstr(&text, a->pattern->kind == BR_PATTERN_SCHEDULE ? "" : "where: ");
             br_expr_explain_failure(rule->where, &result, br__captured_load, view, &text);
             br__pattern_say(a, result.fault != BR_FAULT_NONE ? "error" : "false",
                 rt_arena_str(course->arena, rt_utf8_whole(rt_text_view(&text))));

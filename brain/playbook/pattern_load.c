@@ -212,16 +212,18 @@ load_part(const br_loading *l, const rt_node *node, const rt_node *key)
 }
 
 // The actions, as the part that comes last sees them.
-static void
-load_end(const br_loading *l, const rt_node *root, br_rule *rule, const rt_event_type *type,
-         const br_plan *plan)
+void
+br__load_end(const br_loading *l, const rt_node *root, br_rule *rule, const rt_event_type *type,
+             const br_plan *plan)
 {
     br_env env = {l->set->pack, type, plan};
     br_captured_names captured = {br__load_env(l, &env, BR_REASONS_ERROR), &l->playbook->pattern};
     br_expr_env names = br__captured_env(&captured);
     const rt_node *pattern = br_key_map(root, "pattern");
     const rt_node *throttle = br_key_map(root, "throttle");
-    rule->where = br__load_expr(l, br_key_node(pattern, "where"), &names, RT_KIND_BOOL);
+    const rt_node *where =
+        pattern != NULL ? br_key_node(pattern, "where") : br_key_node(root, "when");
+    rule->where = br__load_expr(l, where, &names, RT_KIND_BOOL);
     rule->throttle_key = br__load_expr(l, br_key_node(throttle, "key"), &names, RT_KIND_STR);
     br__load_choice(l, root, rule, &names);
     br__load_rule_limits(l, root, rule, &names);
@@ -241,7 +243,7 @@ load_late(const br_loading *l, const rt_node *root)
     }
     rule->playbook = l->playbook;
     l->playbook->pattern.late = rule;
-    load_end(l, root, rule, timer, plan != NULL ? plan : br_pack_plan(pack, timer));
+    br__load_end(l, root, rule, timer, plan != NULL ? plan : br_pack_plan(pack, timer));
 }
 
 static void
@@ -270,7 +272,7 @@ end_parts(const br_loading *l, const rt_node *root, br_rule *const *rules)
         if (last && element->absent) {
             load_late(l, root);
         } else if (last) {
-            load_end(l, root, rules[i], element->type,
+            br__load_end(l, root, rules[i], element->type,
                      br_pack_plan(l->set->pack, element->type));
         }
         br__load_place(l, element->type, rules[i]);

@@ -65,6 +65,9 @@ typedef struct br_playbook_info {
 
 typedef struct br_playbooks br_playbooks;
 
+// The event that says, for each tenant, that a set with schedules is live; each gets its time then.
+#define BR_SCHEDULES_LIVE "playbooks.scheduled"
+
 // br_playbooks_compile checks and compiles a whole set; files and texts are copied.
 //   errors    RT_ECONFIG findings in `diag` (codes B20xx, expressions B21xx, remediation B23xx)
 rt_err br_playbooks_compile(const br_pack *pack, const br_playbook_file *files, size_t count,
@@ -82,6 +85,8 @@ void br_playbooks_act(br_playbooks *set);
 void br_playbooks_free(br_playbooks *set);
 // br_playbooks_version is the number it was compiled with.
 uint64_t br_playbooks_version(const br_playbooks *set);
+// br_playbooks_scheduled is the number of playbooks that fire by the clock.
+size_t br_playbooks_scheduled(const br_playbooks *set);
 // br_playbooks_count and br_playbooks_info list the set.
 size_t br_playbooks_count(const br_playbooks *set);
 br_playbook_info br_playbooks_info(const br_playbooks *set, size_t index);

@@ -331,6 +331,12 @@ br_playbooks_version(const br_playbooks *set)
 }
 
 size_t
+br_playbooks_scheduled(const br_playbooks *set)
+{
+    return set->schedule_count;
+}
+
+size_t
 br_playbooks_count(const br_playbooks *set)
 {
     return set->count;
@@ -372,7 +378,8 @@ br_playbooks_hears(const br_playbooks *set, const rt_event_type *type)
 {
     return set->by_type[type->index].count > 0 || rt_str_is(type->name, "timer.fired") ||
            rt_str_is(type->name, "approval.decided") ||
-           rt_str_is(type->name, "playbook.acknowledged");
+           rt_str_is(type->name, "playbook.acknowledged") ||
+           (set->schedule_count > 0 && rt_str_is(type->name, BR_SCHEDULES_LIVE));
 }
 
 const br_playbook *
