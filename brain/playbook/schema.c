@@ -81,7 +81,7 @@ put_form(const writer *w, const br_key *row, unsigned form)
 {
     switch (form) {
     case BR_KEY_EXPRESSION:
-        put(w, "\"type\":[\"string\",\"boolean\"]");
+        put(w, "\"type\":[\"string\",\"number\",\"boolean\"]");
         break;
     case BR_KEY_DURATION:
         put(w, "\"type\":\"string\",\"pattern\":\"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?"
