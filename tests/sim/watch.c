@@ -99,6 +99,19 @@ watch_door(world *w)
     w->next_ask = sim_happenings() + (uint64_t)world_between(w, 1, ASKED_EVERY_MAX);
 }
 
+// A saved state that knew more than the journal would be of another history after a power cut.
+static void
+watch_saved(world *w)
+{
+    uint64_t saved = rt_store_saved(w->brain->store);
+    uint64_t committed = rt_journal_committed(w->brain->journal);
+
+    if (saved > committed) {
+        world_violated(w, "the state is saved up to record %llu, the journal ends at %llu",
+                       (unsigned long long)saved, (unsigned long long)committed);
+    }
+}
+
 void
 world_watch(world *w)
 {
@@ -109,5 +122,6 @@ world_watch(world *w)
             bound(w, "bytes of state", rt_store_bytes(w->brain->store), STORE_BYTES_MAX);
         }
         watch_halt(w);
+        watch_saved(w);
     }
 }
