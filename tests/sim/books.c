@@ -157,6 +157,17 @@ segment_read(void *user, const char *name, uint64_t offset, void *buf, size_t le
     return ok ? (int64_t)got : -1;
 }
 
+// Whether damage that the auditor met is found by the journal's own verification too.
+static bool
+is_found(const audit_violation *v)
+{
+    rt_journal_info info;
+
+    return strncmp(v->rule, "segment", 7) == 0 ||
+           (strcmp(v->rule, "crc") == 0 &&
+            rt_journal_verify(JOURNAL_DIR, &info) == RT_ECORRUPT);
+}
+
 void
 books_check(world *w)
 {
@@ -168,8 +179,8 @@ books_check(world *w)
     }
     w->result->audit = *audit_figures_of(w->books);
     first = audit_violation_at(w->books, 0);
-    if (first != NULL && w->rotten && strncmp(first->rule, "segment", 7) == 0) {
-        w->result->detected = true; // in a place that nobody else reads
+    if (first != NULL && w->rotten && is_found(first)) {
+        w->result->detected = true; // in a place that no start reads
     } else if (first != NULL) {
         world_violated(w, "record %llu: %s: %s (%llu violations)", (unsigned long long)first->seq,
                        first->rule, first->text,
